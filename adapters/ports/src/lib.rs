@@ -1,1 +1,72 @@
-//! Being written.
+//! The ports an auth engine needs from its storage: traits, their records, limits and errors.
+//!
+//! An *adapter* implements one or more of these traits on a backend. An engine holds them as
+//! `Arc<dyn SessionStore>` and never learns what is behind them. What the types cannot say, the
+//! methods' documentation does, and the suites of the `portproof` crate check it, rule by rule.
+//!
+//! What holds for every port:
+//!
+//! - The tenant is the first argument; there is no value that means "any tenant".
+//! - Time is an argument: an adapter never reads a clock. A span of time holds its first instant and
+//!   not its last: what ends at `t` is over at `t`.
+//! - Ids are opaque and compared as bytes. Constructors refuse what no adapter should have to keep,
+//!   so an adapter keeps exactly what it is given.
+//! - Missing is an answer on reads (`None`) and removals (`false`, `0`), and
+//!   [`PortError::NotFound`] on writes.
+//! - A write that fails leaves nothing behind; a write that succeeds answers the stored record.
+//! - Mutable records carry a [`Version`]; an update names the version it saw and is
+//!   [`PortError::Stale`] when that is not the stored one.
+//! - Lists are pages in an order that the method names; see [`PageRequest`].
+//!
+//! ```
+//! use portproof_ports::{SessionStore, SessionDigest, PortResult, TenantId, Timestamp};
+//!
+//! async fn who_is_it(
+//!     sessions: &dyn SessionStore,
+//!     tenant: &TenantId,
+//!     cookie_digest: &SessionDigest,
+//!     now: Timestamp,
+//! ) -> PortResult<bool> {
+//!     Ok(sessions.get(tenant, cookie_digest, now).await?.is_some())
+//! }
+//! ```
+
+// The derive names this crate by its public name, also in here.
+extern crate self as portproof_ports;
+
+pub mod assignments;
+pub mod bundle;
+pub mod credentials;
+pub mod document;
+pub mod error;
+pub mod id;
+pub mod identity;
+pub mod keystore;
+pub mod page;
+pub mod policies;
+pub mod port;
+pub mod secret;
+pub mod session;
+pub mod time;
+
+pub use assignments::*;
+pub use bundle::Ports;
+pub use credentials::*;
+pub use document::Document;
+pub use error::{ErrorKind, Invalid, PortError, PortResult};
+pub use id::*;
+pub use identity::*;
+pub use keystore::*;
+pub use page::{Cursor, Page, PageRequest};
+pub use policies::*;
+pub use port::{Handler, Port, PortCall, PortFuture, Via};
+pub use portproof_ports_macros::port;
+pub use secret::*;
+pub use session::*;
+pub use time::{Span, Timestamp};
+
+// What the code that `#[port]` writes needs to name.
+#[doc(hidden)]
+pub use async_trait::async_trait;
+#[doc(hidden)]
+pub use serde;

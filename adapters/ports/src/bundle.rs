@@ -1,0 +1,65 @@
+//! All the ports of an adapter in one value.
+
+use std::{fmt, sync::Arc};
+
+use crate::{AssignmentStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, SessionStore};
+
+macro_rules! ports {
+    ($($(#[$doc:meta])* $field:ident: $port:ident, $with:ident;)*) => {
+        /// The ports that an adapter offers: what its one connecting call answers.
+        ///
+        /// A port that is not offered is `None`, so that an engine learns of it when it starts and
+        /// not from its first call.
+        #[derive(Clone, Default)]
+        #[non_exhaustive]
+        pub struct Ports {$(
+            $(#[$doc])*
+            pub $field: Option<Arc<dyn $port>>,
+        )*}
+
+        impl Ports {
+            /// The names of all ports there are.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($field)),*];
+
+            /// The names of those that are offered.
+            #[must_use]
+            pub fn offered(&self) -> Vec<&'static str> {
+                let mut names = Vec::new();
+                $(if self.$field.is_some() {
+                    names.push(stringify!($field));
+                })*
+                names
+            }
+
+            $(
+                /// Offers this port, too.
+                #[must_use]
+                pub fn $with(mut self, store: impl $port + 'static) -> Self {
+                    self.$field = Some(Arc::new(store));
+                    self
+                }
+            )*
+        }
+    };
+}
+
+ports! {
+    /// Who there is.
+    identity: IdentityStore, with_identity;
+    /// Who is logged in.
+    session: SessionStore, with_session;
+    /// What proves who somebody is.
+    credentials: CredentialStore, with_credentials;
+    /// The keys that sign and encrypt.
+    keystore: KeyStore, with_keystore;
+    /// Policies and roles.
+    policies: PolicyStore, with_policies;
+    /// Who holds which role, and attributes.
+    assignments: AssignmentStore, with_assignments;
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ports").field(&self.offered()).finish()
+    }
+}

@@ -1,0 +1,256 @@
+//! Opaque ids, texts and versions.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Invalid;
+
+/// The longest id, in bytes.
+pub const MAX_ID_BYTES: usize = 255;
+/// The longest text, in bytes.
+pub const MAX_TEXT_BYTES: usize = 64 * 1024;
+
+fn check_id(field: &'static str, id: &str) -> Result<(), Invalid> {
+    if id.len() > MAX_ID_BYTES {
+        return Err(Invalid::new(field, "is longer than 255 bytes"));
+    }
+    if id.trim().is_empty() {
+        return Err(Invalid::new(field, "is blank"));
+    }
+    if id.chars().any(char::is_control) {
+        return Err(Invalid::new(field, "has a control character"));
+    }
+    Ok(())
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident = $field:literal;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// Opaque: 1 to 255 bytes of UTF-8, not blank, without control characters; compared as
+        /// bytes, so case, accents, composition and trailing spaces tell ids apart.
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes an id as it is.
+            ///
+            /// # Errors
+            ///
+            /// [`Invalid`] when it is blank, longer than 255 bytes, or has a control character.
+            pub fn new(id: impl Into<String>) -> Result<Self, Invalid> {
+                let id = id.into();
+                check_id($field, &id)?;
+                Ok(Self(id))
+            }
+
+            /// The id's text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Invalid;
+            fn try_from(id: String) -> Result<Self, Invalid> {
+                Self::new(id)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", self.0)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// The id of a tenant.
+    TenantId = "tenant id";
+    /// The id of an identity.
+    IdentityId = "identity id";
+    /// The id of a credential.
+    CredentialId = "credential id";
+    /// The id of a key.
+    KeyId = "key id";
+    /// The id of a policy.
+    PolicyId = "policy id";
+    /// The id of a rule within its policy.
+    RuleId = "rule id";
+    /// The id of a role.
+    RoleId = "role id";
+    /// The id of whom a grant is for: an identity, or whatever else an engine gives roles to.
+    SubjectId = "subject id";
+    /// Where a scoped grant holds: an organization, a project.
+    Scope = "scope";
+    /// The name of a subject's attribute.
+    AttributeName = "attribute name";
+    /// The name of an identity provider.
+    ProviderId = "provider id";
+    /// What a provider calls a subject of its own.
+    ProviderSubject = "provider subject";
+}
+
+/// A text: at most 64 KiB of UTF-8 without NUL; kept exactly as it is.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Text(String);
+
+impl Text {
+    /// Takes a text as it is. The empty text is a text.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when it is longer than 64 KiB or has a NUL.
+    pub fn new(text: impl Into<String>) -> Result<Self, Invalid> {
+        let text = text.into();
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(Invalid::new("text", "is longer than 64 KiB"));
+        }
+        if text.contains('\0') {
+            return Err(Invalid::new("text", "has a NUL"));
+        }
+        Ok(Self(text))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Text {
+    type Error = Invalid;
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Self::new(text)
+    }
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        text.0
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.len() <= 120 {
+            return write!(f, "{:?}", self.0);
+        }
+        let start: String = self.0.chars().take(60).collect();
+        write!(f, "{start:?}… ({} bytes)", self.0.len())
+    }
+}
+
+/// How often a record was written: 1 when it was created, one more with every change.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct Version(i64);
+
+impl Version {
+    /// The version of a new record.
+    pub const FIRST: Self = Self(1);
+
+    /// A version as it was stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when it is less than 1.
+    pub const fn new(version: i64) -> Result<Self, Invalid> {
+        if version < 1 {
+            return Err(Invalid::new("version", "is less than 1"));
+        }
+        Ok(Self(version))
+    }
+
+    /// The version after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// As a number.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for Version {
+    type Error = Invalid;
+    fn try_from(version: i64) -> Result<Self, Invalid> {
+        Self::new(version)
+    }
+}
+
+impl From<Version> for i64 {
+    fn from(version: Version) -> Self {
+        version.0
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "v{}", self.0)
+    }
+}
+
+/// A number that only goes up: a signature count, a time step. 0 to 2^63 - 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct Counter(i64);
+
+impl Counter {
+    /// Where every counter begins.
+    pub const ZERO: Self = Self(0);
+    /// The highest counter.
+    pub const MAX: Self = Self(i64::MAX);
+
+    /// A counter of this height.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] when it is below 0.
+    pub const fn new(count: i64) -> Result<Self, Invalid> {
+        if count < 0 {
+            return Err(Invalid::new("counter", "is below 0"));
+        }
+        Ok(Self(count))
+    }
+
+    /// As a number.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for Counter {
+    type Error = Invalid;
+    fn try_from(count: i64) -> Result<Self, Invalid> {
+        Self::new(count)
+    }
+}
+
+impl From<Counter> for i64 {
+    fn from(counter: Counter) -> Self {
+        counter.0
+    }
+}
+
+impl fmt::Debug for Counter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
