@@ -50,7 +50,7 @@ pub mod session;
 pub mod time;
 
 pub use assignments::*;
-pub use bundle::Ports;
+pub use bundle::{Ports, Wrap};
 pub use credentials::*;
 pub use document::Document;
 pub use error::{ErrorKind, Invalid, PortError, PortResult};
