@@ -191,7 +191,7 @@ impl CredentialStore for MemoryAdapter {
                 }
                 credential.counter = counter;
             }
-            // Nothing is before any instant.
+            // `None` orders before every instant.
             credential.used_at = credential.used_at.max(Some(now));
             credential.failures = 0;
             Ok(credential.clone())
