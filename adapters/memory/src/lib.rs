@@ -11,10 +11,16 @@
 //! use portproof_memory::MemoryAdapter;
 //!
 //! let ports = MemoryAdapter::new().ports();
-//! assert!(ports.session.is_some());
+//! assert_eq!(ports.offered(), portproof_ports::Ports::NAMES);
 //! ```
 
+mod assignments;
+mod credentials;
+mod identity;
+mod kept;
+mod keystore;
 mod lists;
+mod policies;
 mod session;
 mod state;
 
@@ -43,7 +49,13 @@ impl MemoryAdapter {
     /// Every port, on what this adapter holds.
     #[must_use]
     pub fn ports(&self) -> Ports {
-        Ports::default().with_session(self.clone())
+        Ports::default()
+            .with_identity(self.clone())
+            .with_session(self.clone())
+            .with_credentials(self.clone())
+            .with_keystore(self.clone())
+            .with_policies(self.clone())
+            .with_assignments(self.clone())
     }
 
     /// Runs one step on what a tenant has, with nothing else happening meanwhile.

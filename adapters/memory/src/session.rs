@@ -135,8 +135,8 @@ impl SessionStore for MemoryAdapter {
         now: Timestamp,
         request: &PageRequest,
     ) -> PortResult<Page<Session>> {
-        self.step(tenant, |of_tenant| {
-            let theirs = of_tenant
+        self.step(tenant, |stored| {
+            let theirs = stored
                 .sessions
                 .values()
                 .filter(|session| {
