@@ -1,11 +1,26 @@
-//! The suites of the core ports: one file, or one folder, a port.
+//! The suites of the core ports: one folder a port, which reads as that port's contract.
+
+use std::sync::Arc;
 
 use portproof_ports::Ports;
 
-use crate::Suite;
+use crate::{Failure, Suite};
+
+pub(crate) mod fixture;
+pub(crate) mod lists;
+mod session;
 
 /// The suites of all core ports.
 #[must_use]
 pub fn core() -> Vec<Suite<Ports>> {
-    vec![]
+    vec![session::suite()]
+}
+
+/// The port, which the target's manifest claims.
+fn offered<P: ?Sized>(name: &str, port: Option<&Arc<P>>) -> Result<Arc<P>, Failure> {
+    port.cloned().ok_or_else(|| {
+        Failure::new(format!(
+            "the manifest claims the port `{name}`, but the adapter does not offer it"
+        ))
+    })
 }
