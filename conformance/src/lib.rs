@@ -8,6 +8,7 @@ extern crate self as portproof;
 mod case;
 pub mod check;
 mod harness;
+pub mod mutants;
 pub mod race;
 mod report;
 mod rule;

@@ -100,6 +100,13 @@ impl Manifest {
         self
     }
 
+    /// The same claims, for an adapter of another name.
+    #[must_use]
+    pub fn renamed(mut self, adapter: impl Into<String>) -> Self {
+        self.adapter = adapter.into();
+        self
+    }
+
     /// The adapter's name.
     #[must_use]
     pub fn adapter(&self) -> &str {

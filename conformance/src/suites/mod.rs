@@ -6,14 +6,26 @@ use portproof_ports::Ports;
 
 use crate::{Failure, Suite};
 
+mod assignments;
+mod credentials;
 pub(crate) mod fixture;
+mod identity;
+mod keystore;
 pub(crate) mod lists;
+mod policies;
 mod session;
 
 /// The suites of all core ports.
 #[must_use]
 pub fn core() -> Vec<Suite<Ports>> {
-    vec![session::suite()]
+    vec![
+        identity::suite(),
+        session::suite(),
+        credentials::suite(),
+        keystore::suite(),
+        policies::suite(),
+        assignments::suite(),
+    ]
 }
 
 /// The port, which the target's manifest claims.
