@@ -5,10 +5,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use portproof::{Manifest, Opened, Target, mutants::Mutant};
+use portproof::{
+    Manifest, Opened, Target, catalogue,
+    mutants::{Mutant, faulty},
+};
 use portproof_memory::MemoryAdapter;
 use portproof_ports::{
-    Handler, KeyStore, KeyStoreAnswer, KeyStoreCall, Port, PortResult, Ports, async_trait,
+    Handler, KeyStore, KeyStoreAnswer, KeyStoreCall, Port, PortCall, PortError, PortResult, Ports,
+    Wrap, async_trait,
 };
 
 mod assignments;
@@ -83,6 +87,64 @@ impl Target for Reference {
     async fn dump(&self) -> Option<Opened<Vec<u8>>> {
         let rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
         Some(Ok(rests.clone()))
+    }
+}
+
+/// What a target may lack of a port, with the methods that it is about.
+const CAPABILITIES: &[(&str, &[&str])] = &[
+    ("identity.merge", &["merge"]),
+    ("credentials.policy", &["policy", "set_policy"]),
+    ("keystore.reseal", &["reseal"]),
+    ("assignments.move_scope", &["move_scope"]),
+    ("assignments.next_change", &["next_change"]),
+];
+
+/// The reference adapter as a target that disclaims every capability that can be disclaimed: the
+/// methods answer that they are not supported, and the rules about that apply.
+#[derive(Clone, Debug, Default)]
+pub struct Modest(Reference);
+
+#[async_trait]
+impl Target for Modest {
+    fn manifest(&self) -> Manifest {
+        let rules = catalogue();
+        let known = |capability| rules.iter().any(|rule| rule.capability == Some(capability));
+        CAPABILITIES
+            .iter()
+            .filter(|(capability, _)| known(*capability))
+            .fold(Manifest::new("modest"), |manifest, (capability, _)| {
+                manifest.lacks(*capability, "to show how it is refused")
+            })
+    }
+
+    async fn open(&self) -> Opened<Ports> {
+        Ok(self.0.ports().wrapped(&Refuse))
+    }
+
+    async fn reopen(&self) -> Option<Opened<Ports>> {
+        Some(self.open().await)
+    }
+
+    async fn dump(&self) -> Option<Opened<Vec<u8>>> {
+        self.0.dump().await
+    }
+}
+
+/// Refuses the methods of every capability.
+struct Refuse;
+
+impl Wrap for Refuse {
+    fn wrap<P: Port + ?Sized>(&self, port: Arc<P>) -> Arc<P> {
+        faulty(port, |port, call| async move {
+            let refused = |(capability, methods): &(&'static str, &[&str])| {
+                let of_port = capability.split('.').next() == Some(P::NAME);
+                of_port && methods.contains(&call.method())
+            };
+            match CAPABILITIES.iter().find(|entry| refused(entry)) {
+                Some((capability, _)) => Err(PortError::Unsupported((*capability).into())),
+                None => port.call(call).await,
+            }
+        })
     }
 }
 
