@@ -141,6 +141,7 @@ fn not_run(adapter: &str, rule: String) -> Outcome {
         verdict: Verdict::NotRun,
         reason: None,
         failure: None,
+        unavailable: false,
         millis: 0.0,
         calls: 0,
     }
