@@ -2,7 +2,15 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{AssignmentStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, SessionStore};
+use crate::{
+    AssignmentStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, Port, SessionStore,
+};
+
+/// What puts one thing, whichever port it is, in front of another: a recorder, a layer, a fault.
+pub trait Wrap {
+    /// The port, with something in front of it.
+    fn wrap<P: Port + ?Sized>(&self, port: Arc<P>) -> Arc<P>;
+}
 
 macro_rules! ports {
     ($($(#[$doc:meta])* $field:ident: $port:ident, $with:ident;)*) => {
@@ -29,6 +37,14 @@ macro_rules! ports {
                     names.push(stringify!($field));
                 })*
                 names
+            }
+
+            /// The same ports, each with something in front of it.
+            #[must_use]
+            pub fn wrapped(&self, wrap: &impl Wrap) -> Self {
+                Self {
+                    $($field: self.$field.clone().map(|port| wrap.wrap(port)),)*
+                }
             }
 
             $(

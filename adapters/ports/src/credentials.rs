@@ -250,14 +250,14 @@ pub trait CredentialStore: Send + Sync {
     ) -> PortResult<Page<Credential>>;
 
     /// Replaces the secret by another of the same kind, if the credential still has the version
-    /// that the caller saw; answers the credential, one version on, without failures. The old
-    /// secret goes to the history in the same step.
+    /// that the caller saw; answers the credential, one version on, without failures and otherwise as
+    /// it was. The old secret goes to the history in the same step.
     ///
     /// # Errors
     ///
     /// `NotFound("credential")`; `Refused("secret")` for another kind; `Stale("credential")` when
     /// its version is another; `AlreadyExists("lookup")` when the digest belongs to another
-    /// credential, or is one that this one had before.
+    /// credential, or is one that this one has or had.
     async fn replace(
         &self,
         tenant: &TenantId,
@@ -322,7 +322,7 @@ pub trait CredentialStore: Send + Sync {
     async fn record_failure(&self, tenant: &TenantId, id: &CredentialId) -> PortResult<u64>;
 
     /// Uses up a recovery code: `true` for exactly one caller, before it expires. It stays stored,
-    /// as consumed.
+    /// as consumed at `now`; nothing else of it changes.
     ///
     /// # Errors
     ///

@@ -256,9 +256,9 @@ pub trait IdentityStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// `AlreadyExists("identity")` when the id is stored; else `AlreadyExists("identifier")` when
-    /// an identifier is another's, or is named twice; `Refused("identifiers")` for more than
-    /// [`MAX_IDENTIFIERS`].
+    /// `Refused("identifiers")` for more than [`MAX_IDENTIFIERS`]; `AlreadyExists("identity")` when
+    /// the id is stored; else `AlreadyExists("identifier")` when an identifier is another's, or is
+    /// named twice.
     async fn create(
         &self,
         tenant: &TenantId,
@@ -326,13 +326,13 @@ pub trait IdentityStore: Send + Sync {
     ) -> PortResult<bool>;
 
     /// Moves every identifier of `duplicate` to `survivor` and erases `duplicate`, at once; answers
-    /// the survivor, one version on. Nothing else of the survivor changes; what moves keeps
+    /// the survivor, one version on and updated at `now`. Nothing else of it changes; what moves keeps
     /// `verified_at` and `linked_at`.
     ///
     /// # Errors
     ///
-    /// `NotFound("survivor")`, `NotFound("duplicate")`; `Refused("duplicate")` when it is the
-    /// survivor; `Refused("identifiers")` when together they have more than [`MAX_IDENTIFIERS`].
+    /// `Refused("duplicate")` when it is the survivor; `NotFound("survivor")`;
+    /// `NotFound("duplicate")`; `Refused("identifiers")` when together they have more than [`MAX_IDENTIFIERS`].
     async fn merge(
         &self,
         tenant: &TenantId,

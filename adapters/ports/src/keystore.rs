@@ -71,7 +71,7 @@ pub struct StoredKey {
     pub created_at: Timestamp,
     /// When it came into use, if it did.
     pub activated_at: Option<Timestamp>,
-    /// When it went out of use, if it did.
+    /// When another key took its place, if one did.
     pub retired_at: Option<Timestamp>,
     /// When it was revoked, if it was.
     pub revoked_at: Option<Timestamp>,
@@ -160,8 +160,9 @@ pub trait KeyStore: Send + Sync {
         now: Timestamp,
     ) -> PortResult<StoredKey>;
 
-    /// Revokes a key, in whatever state; answers whether that changed anything. After the active
-    /// key is revoked, none is active.
+    /// Revokes a key, in whatever state; answers whether that changed anything. It stays stored with
+    /// `revoked_at` set and the other times as they are. After the active key is revoked, none is
+    /// active.
     async fn revoke(&self, tenant: &TenantId, id: &KeyId, now: Timestamp) -> PortResult<bool>;
 
     /// Removes a key that is out of use; answers whether there was one.

@@ -14,6 +14,8 @@
 //! - Missing is an answer on reads (`None`) and removals (`false`, `0`), and
 //!   [`PortError::NotFound`] on writes.
 //! - A write that fails leaves nothing behind; a write that succeeds answers the stored record.
+//! - What the arguments alone show to be wrong is refused first; other errors are told in the order
+//!   in which a method lists them.
 //! - Mutable records carry a [`Version`]; an update names the version it saw and is
 //!   [`PortError::Stale`] when that is not the stored one.
 //! - Lists are pages in an order that the method names; see [`PageRequest`].
@@ -50,7 +52,7 @@ pub mod session;
 pub mod time;
 
 pub use assignments::*;
-pub use bundle::Ports;
+pub use bundle::{Ports, Wrap};
 pub use credentials::*;
 pub use document::Document;
 pub use error::{ErrorKind, Invalid, PortError, PortResult};

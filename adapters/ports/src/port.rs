@@ -12,7 +12,7 @@ pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = PortResult<T>> + Send +
 
 /// A port: the trait object of a storage trait, with its calls as data.
 ///
-/// Implemented by [`#[port]`](crate::port) for `dyn Trait`, never by hand. It gives whatever stands
+/// Implemented by [`#[port]`](macro@crate::port) for `dyn Trait`, never by hand. It gives whatever stands
 /// between an engine and an adapter (a recorder, a layer, a transport, a deliberate fault) one place
 /// to stand, instead of a method for each method of each port.
 pub trait Port: Send + Sync + 'static {

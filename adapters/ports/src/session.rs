@@ -92,8 +92,8 @@ pub trait SessionStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// `AlreadyExists("session")` when the id is stored; `Refused("ends_at")` when it ends at `now`
-    /// or before.
+    /// `Refused("ends_at")` when it ends at `now` or before; `AlreadyExists("session")` when the id
+    /// is stored.
     async fn create(
         &self,
         tenant: &TenantId,
@@ -140,8 +140,8 @@ pub trait SessionStore: Send + Sync {
     /// Gives a live session a new id, atomically: from now on only the new id finds it. Its data,
     /// identity, version, creation and absolute end stay; it is touched. Answers the session.
     ///
-    /// `None`, and nothing is written, when `old` is not live at `now`. Of two callers, one
-    /// rotates.
+    /// `None`, and nothing is written, when `old` is not live at `now`, whatever `new` is. Of two
+    /// callers, one rotates.
     ///
     /// # Errors
     ///
@@ -181,7 +181,7 @@ pub trait SessionStore: Send + Sync {
         page: &PageRequest,
     ) -> PortResult<Page<Session>>;
 
-    /// Removes at most `at_most` of the tenant's sessions that are over at `now`; answers how many.
-    /// Fewer than `at_most` means that none is left.
+    /// Removes at most `at_most` of the tenant's sessions that are over at `now`, whichever; answers
+    /// how many. Fewer than `at_most` means that none is left.
     async fn sweep(&self, tenant: &TenantId, now: Timestamp, at_most: u32) -> PortResult<u64>;
 }

@@ -1,0 +1,209 @@
+//! Mutants: adapters that are right except for one thing, to prove that a suite notices.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+use portproof_ports::{Handler, Port, PortCall, PortResult, async_trait};
+use serde::Serialize;
+
+use crate::{Manifest, Opened, Report, Selection, Stores, Suite, Target, Verdict, check_suites};
+
+/// Which handle on a store a fault is put into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handle {
+    /// The first.
+    First,
+    /// The second, on the same store.
+    Second,
+    /// One that was opened after a restart.
+    Reopened,
+}
+
+/// A fault, and the rule that it breaks.
+pub struct Mutant<S> {
+    /// Its name, after what it breaks: `session::touch_revives`.
+    pub id: &'static str,
+    /// The id of the rule that it is made for.
+    pub breaks: &'static str,
+    /// The real bug that it re-enacts, if it does.
+    pub source: Option<&'static str>,
+    infect: Arc<dyn Fn(S, Handle) -> S + Send + Sync>,
+    dump: Arc<dyn Fn(Vec<u8>) -> Vec<u8> + Send + Sync>,
+}
+
+impl<S: Stores> Mutant<S> {
+    /// A mutant that does to each handle what `infect` says.
+    pub fn new(
+        id: &'static str,
+        breaks: &'static str,
+        infect: impl Fn(S, Handle) -> S + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            id,
+            breaks,
+            source: None,
+            infect: Arc::new(infect),
+            dump: Arc::new(|dump| dump),
+        }
+    }
+
+    /// Names the real bug that it re-enacts.
+    #[must_use]
+    pub const fn re_enacts(mut self, source: &'static str) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// Changes what the backend keeps, for rules about what rests.
+    #[must_use]
+    pub fn with_dump(mut self, dump: impl Fn(Vec<u8>) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        self.dump = Arc::new(dump);
+        self
+    }
+}
+
+impl<S> Clone for Mutant<S> {
+    fn clone(&self) -> Self {
+        Self {
+            infect: Arc::clone(&self.infect),
+            dump: Arc::clone(&self.dump),
+            ..*self
+        }
+    }
+}
+
+impl<S> fmt::Debug for Mutant<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mutant({} breaks {})", self.id, self.breaks)
+    }
+}
+
+/// A port with a fault in it: `fault` gets the right port and each call, and answers in its place.
+#[must_use]
+pub fn faulty<P, F, A>(port: Arc<P>, fault: F) -> Arc<P>
+where
+    P: Port + ?Sized,
+    F: Fn(Arc<P>, P::Call) -> A + Send + Sync + 'static,
+    A: Future<Output = PortResult<<P::Call as PortCall>::Answer>> + Send + 'static,
+{
+    P::via(Arc::new(Faulty { port, fault }))
+}
+
+struct Faulty<P: ?Sized, F> {
+    port: Arc<P>,
+    fault: F,
+}
+
+#[async_trait]
+impl<P, F, A> Handler<P::Call> for Faulty<P, F>
+where
+    P: Port + ?Sized,
+    F: Fn(Arc<P>, P::Call) -> A + Send + Sync + 'static,
+    A: Future<Output = PortResult<<P::Call as PortCall>::Answer>> + Send + 'static,
+{
+    async fn handle(&self, call: P::Call) -> PortResult<<P::Call as PortCall>::Answer> {
+        let answer: Pin<Box<A>> = Box::pin((self.fault)(Arc::clone(&self.port), call));
+        answer.await
+    }
+}
+
+/// A right target with a mutant's fault in it.
+struct Mutated<S, T> {
+    reference: T,
+    mutant: Mutant<S>,
+}
+
+#[async_trait]
+impl<S: Stores, T: Target<S>> Target<S> for Mutated<S, T> {
+    fn manifest(&self) -> Manifest {
+        self.reference.manifest().renamed(self.mutant.id)
+    }
+
+    async fn open(&self) -> Opened<S> {
+        let stores = self.reference.open().await?;
+        Ok((self.mutant.infect)(stores, Handle::First))
+    }
+
+    /// The second handle is opened on the right store and gets a fault of its own: caches and
+    /// other things that a process keeps to itself are not shared.
+    async fn second(&self, _infected: &S) -> Opened<S> {
+        let first = self.reference.open().await?;
+        let stores = self.reference.second(&first).await?;
+        Ok((self.mutant.infect)(stores, Handle::Second))
+    }
+
+    async fn reopen(&self) -> Option<Opened<S>> {
+        let stores = self.reference.reopen().await?;
+        Some(stores.map(|stores| (self.mutant.infect)(stores, Handle::Reopened)))
+    }
+
+    async fn dump(&self) -> Option<Opened<Vec<u8>>> {
+        let dump = self.reference.dump().await?;
+        Some(dump.map(|dump| (self.mutant.dump)(dump)))
+    }
+}
+
+/// What became of a mutant.
+#[derive(Clone, Debug, Serialize)]
+pub struct Killed {
+    /// The mutant.
+    pub id: &'static str,
+    /// The rule that it is made for.
+    pub breaks: &'static str,
+    /// The real bug that it re-enacts, if it does.
+    pub source: Option<&'static str>,
+    /// The rules that were broken, in the order of the suites.
+    pub killed_by: Vec<String>,
+}
+
+impl Killed {
+    /// Whether the rule that it is made for noticed.
+    #[must_use]
+    pub fn is_killed(&self) -> bool {
+        self.killed_by.iter().any(|rule| rule == self.breaks)
+    }
+}
+
+/// Runs every mutant of `reference` against the suites, and says which rules noticed.
+///
+/// `reference` opens the right adapter: each mutant gets one of its own, whose every
+/// [`open`](Target::open) is a handle on one store. `seen` gets each result as it falls. Only the
+/// rules of the ports that `related` names for a mutant's port are run.
+pub async fn score<S, T>(
+    reference: impl Fn() -> T,
+    suites: &[Suite<S>],
+    mutants: &[Mutant<S>],
+    related: impl Fn(&str) -> Vec<String>,
+    mut seen: impl FnMut(&Killed),
+) -> Vec<Killed>
+where
+    S: Stores,
+    T: Target<S>,
+{
+    let mut results = Vec::with_capacity(mutants.len());
+    for mutant in mutants {
+        let port = mutant.breaks.split("::").next().unwrap_or_default();
+        let selection = Selection {
+            ports: related(port),
+            rules: Vec::new(),
+        };
+        let mutated = Mutated {
+            reference: reference(),
+            mutant: mutant.clone(),
+        };
+        let report: Report = check_suites(mutated, suites.to_vec(), &selection, |_| {}).await;
+        let killed = Killed {
+            id: mutant.id,
+            breaks: mutant.breaks,
+            source: mutant.source,
+            killed_by: report
+                .outcomes
+                .into_iter()
+                .filter(|outcome| outcome.verdict == Verdict::Broken)
+                .map(|outcome| outcome.rule)
+                .collect(),
+        };
+        seen(&killed);
+        results.push(killed);
+    }
+    results
+}

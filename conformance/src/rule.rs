@@ -1,0 +1,71 @@
+//! Rules: what an adapter must keep, each with a stable id, a reason and a source.
+
+use serde::Serialize;
+
+/// How binding a rule is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// An adapter that breaks it is not to be trusted with logins.
+    Must,
+    /// An adapter that breaks it has a reason, and says so with a waiver.
+    Should,
+}
+
+/// One sentence that an adapter keeps.
+///
+/// Made by [`#[rule]`](crate::rule) from a function's documentation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// `port::subject::behaviour`; never changed and never used again.
+    pub id: &'static str,
+    /// How binding it is.
+    pub level: Level,
+    /// What a target must claim for the rule to apply; `None` for what every adapter of the port
+    /// can do.
+    pub capability: Option<&'static str>,
+    /// Whether it applies where the capability is disclaimed, instead of where it is claimed.
+    pub disclaimed: bool,
+    /// What holds.
+    pub text: &'static str,
+    /// What happens to somebody when it does not.
+    pub why: &'static str,
+    /// Where it comes from: what broke where, or which decision of the contract.
+    pub source: &'static str,
+}
+
+impl Rule {
+    /// The port that it belongs to.
+    #[must_use]
+    pub fn port(&self) -> &'static str {
+        self.id.split("::").next().unwrap_or(self.id)
+    }
+}
+
+impl Serialize for Rule {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        /// The published form of a rule.
+        #[derive(Serialize)]
+        struct Published<'a> {
+            id: &'a str,
+            port: &'a str,
+            level: Level,
+            text: &'a str,
+            why: &'a str,
+            source: &'a str,
+            capability: Option<&'a str>,
+            disclaimed: bool,
+        }
+        Published {
+            id: self.id,
+            port: self.port(),
+            level: self.level,
+            text: self.text,
+            why: self.why,
+            source: self.source,
+            capability: self.capability,
+            disclaimed: self.disclaimed,
+        }
+        .serialize(serializer)
+    }
+}

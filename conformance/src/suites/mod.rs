@@ -1,0 +1,38 @@
+//! The suites of the core ports: one folder a port, which reads as that port's contract.
+
+use std::sync::Arc;
+
+use portproof_ports::Ports;
+
+use crate::{Failure, Suite};
+
+mod assignments;
+mod credentials;
+pub(crate) mod fixture;
+mod identity;
+mod keystore;
+pub(crate) mod lists;
+mod policies;
+mod session;
+
+/// The suites of all core ports.
+#[must_use]
+pub fn core() -> Vec<Suite<Ports>> {
+    vec![
+        identity::suite(),
+        session::suite(),
+        credentials::suite(),
+        keystore::suite(),
+        policies::suite(),
+        assignments::suite(),
+    ]
+}
+
+/// The port, which the target's manifest claims.
+fn offered<P: ?Sized>(name: &str, port: Option<&Arc<P>>) -> Result<Arc<P>, Failure> {
+    port.cloned().ok_or_else(|| {
+        Failure::new(format!(
+            "the manifest claims the port `{name}`, but the adapter does not offer it"
+        ))
+    })
+}

@@ -1,0 +1,509 @@
+//! The ends of sessions: revoking one, revoking all of an identity's, sweeping what is over.
+
+use portproof_ports::{IdentityId, Keep, NewSession, Ports, Session};
+
+use super::{Sessions, ada, digest, long_session, new_session};
+use crate::{
+    Case, Checked, Failure, cases,
+    check::{equal, holds, some},
+    race::{RACERS, race},
+    rule,
+    suites::fixture::{START, day, document, just_before, minute},
+};
+
+pub(super) fn cases() -> Vec<Case<Ports>> {
+    cases![
+        revoked_session_is_gone,
+        revoked_twice_is_told,
+        expired_session_is_revoked,
+        id_can_be_used_again,
+        all_of_an_identity_end,
+        kept_session_stays,
+        kept_session_must_be_theirs,
+        all_means_more_than_a_page,
+        late_session_stays_or_ends,
+        sweep_removes_what_is_over,
+        sweep_keeps_to_its_limit,
+        sweep_of_nothing,
+        sweep_frees_ids,
+        sweep_spares_what_was_touched,
+    ]
+}
+
+/// A revoked session is gone at once, on every handle, and from every list.
+///
+/// A logout that a second server does not know of is none.
+#[rule(
+    "session::revoke::ends_it_everywhere",
+    source = "better-auth #3885, #10520: a second store kept authenticating"
+)]
+async fn revoked_session_is_gone(w: &Sessions) -> Checked {
+    // So that caches would have it.
+    w.seen(&w.subject.id).await?;
+    equal(
+        "whether there was a session",
+        &w.store.revoke(&w.tenant, &w.subject.id).await?,
+        &true,
+    )?;
+    equal("the revoked session", &w.seen(&w.subject.id).await?, &None)?;
+    let request = portproof_ports::PageRequest::first(10)?;
+    for store in [&w.store, &w.other] {
+        let page = store.list_of(&w.tenant, &ada()?, START, &request).await?;
+        equal("Ada's sessions", &page.items, &vec![])?;
+    }
+    Ok(())
+}
+
+/// Revoking what is not there, or is not there any more, answers that there was none.
+///
+/// A logout can be repeated, and an audit log must not tell of two.
+#[rule(
+    "session::revoke::answers_whether_there_was_one",
+    source = "AuthHero: removing a missing row answered true"
+)]
+async fn revoked_twice_is_told(w: &Sessions) -> Checked {
+    equal(
+        "revoking an unknown session",
+        &w.store.revoke(&w.tenant, &digest("unknown")).await?,
+        &false,
+    )?;
+    w.subject_unchanged().await?;
+    equal(
+        "revoking a session",
+        &w.store.revoke(&w.tenant, &w.subject.id).await?,
+        &true,
+    )?;
+    equal(
+        "revoking it again",
+        &w.store.revoke(&w.tenant, &w.subject.id).await?,
+        &false,
+    )?;
+    equal(
+        "revoking it elsewhere",
+        &w.other.revoke(&w.tenant, &w.subject.id).await?,
+        &false,
+    )
+}
+
+/// A session that has expired and is not swept yet can be revoked, and is gone then.
+///
+/// By a clock that is behind it would be live again.
+#[rule(
+    "session::revoke::ends_an_expired_one",
+    source = "session revocation takes no time: the contract"
+)]
+async fn expired_session_is_revoked(w: &Sessions) -> Checked {
+    let over = NewSession {
+        ends_at: minute(1),
+        ..new_session("over")?
+    };
+    let over = w.create(over).await?;
+    let found = w.store.get(&w.tenant, &over.id, minute(1)).await?;
+    equal("the session at its end", &found, &None)?;
+    equal(
+        "revoking it",
+        &w.store.revoke(&w.tenant, &over.id).await?,
+        &true,
+    )?;
+    equal(
+        "the session by a clock that is behind",
+        &w.seen(&over.id).await?,
+        &None,
+    )?;
+    w.subject_unchanged().await
+}
+
+/// A session that is created under a revoked one's id starts afresh: nothing of the old one is
+/// left.
+///
+/// What was deleted must not come back with a name.
+#[rule(
+    "session::revoke::frees_the_id",
+    source = "spicedb, vault: delete, then create"
+)]
+async fn id_can_be_used_again(w: &Sessions) -> Checked {
+    some(
+        "the session",
+        w.store.touch(&w.tenant, &w.subject.id, minute(1)).await?,
+    )?;
+    w.store
+        .update(
+            &w.tenant,
+            &w.subject.id,
+            w.subject.version,
+            document("old")?,
+            minute(1),
+        )
+        .await?;
+    w.store.revoke(&w.tenant, &w.subject.id).await?;
+    let created = w.create(new_session("subject")?).await?;
+    equal("the new session", &created, &w.subject)?;
+    w.subject_unchanged().await
+}
+
+/// Revoking all of an identity's sessions ends these, live or over, and no others; it answers how
+/// many there were.
+///
+/// After a stolen password this is the call that counts.
+#[rule(
+    "session::revoke_all_of::ends_exactly_theirs",
+    source = "kratos; better-auth #3885: sessions that kept authenticating"
+)]
+async fn all_of_an_identity_end(w: &Sessions) -> Checked {
+    let over = NewSession {
+        ends_at: minute(1),
+        ..new_session("over")?
+    };
+    let others = ["Ada ", "Adá", "Adam", "%", "A_a"];
+    let mut spared = Vec::new();
+    for (number, other) in others.iter().enumerate() {
+        spared.push(
+            w.create(long_session(&format!("other {number}"), Some(other))?)
+                .await?,
+        );
+    }
+    w.create(over).await?;
+    w.create(new_session("second")?).await?;
+    let ended = w
+        .store
+        .revoke_all_of(&w.tenant, &ada()?, &Keep::Nothing)
+        .await?;
+    equal("how many sessions ended", &ended, &3)?;
+    for bearer in ["subject", "second", "over"] {
+        equal(
+            &format!("the session {bearer}"),
+            &w.seen(&digest(bearer)).await?,
+            &None,
+        )?;
+    }
+    for session in spared {
+        equal(
+            "another identity's session",
+            &w.seen(&session.id).await?,
+            &Some(session),
+        )?;
+    }
+    let ended = w
+        .other
+        .revoke_all_of(&w.tenant, &ada()?, &Keep::Nothing)
+        .await?;
+    equal("how many sessions ended the second time", &ended, &0)
+}
+
+/// The session that is to be kept stays as it is, and is not counted.
+///
+/// "Log out everywhere else" must not log out here.
+#[rule(
+    "session::revoke_all_of::keeps_the_one",
+    source = "kratos: revoke others"
+)]
+async fn kept_session_stays(w: &Sessions) -> Checked {
+    w.create(new_session("second")?).await?;
+    w.create(new_session("third")?).await?;
+    let keep = Keep::Session(w.subject.id.clone());
+    let ended = w.store.revoke_all_of(&w.tenant, &ada()?, &keep).await?;
+    equal("how many sessions ended", &ended, &2)?;
+    for bearer in ["second", "third"] {
+        equal(
+            &format!("the session {bearer}"),
+            &w.seen(&digest(bearer)).await?,
+            &None,
+        )?;
+    }
+    w.subject_unchanged().await
+}
+
+/// Keeping a session of somebody else, or one that is not stored, keeps none of the identity's.
+///
+/// A forged id must not keep a thief's session alive.
+#[rule(
+    "session::revoke_all_of::keeps_only_theirs",
+    source = "kratos: the excepted session belongs to the identity"
+)]
+async fn kept_session_must_be_theirs(w: &Sessions) -> Checked {
+    for keep in [digest("bystander"), digest("unknown")] {
+        w.store.revoke(&w.tenant, &w.subject.id).await?;
+        w.create(new_session("subject")?).await?;
+        let ended = w
+            .store
+            .revoke_all_of(&w.tenant, &ada()?, &Keep::Session(keep))
+            .await?;
+        equal("how many sessions ended", &ended, &1)?;
+        equal("Ada's session", &w.seen(&w.subject.id).await?, &None)?;
+    }
+    Ok(())
+}
+
+/// All sessions of an identity end, also when they are more than any page holds.
+///
+/// An adapter that lists and then deletes ends the first hundred.
+#[rule(
+    "session::revoke_all_of::ends_more_than_a_page",
+    source = "AuthHero 7d9f138: logout revoked the first 100 only"
+)]
+async fn all_means_more_than_a_page(w: &Sessions) -> Checked {
+    const MANY: usize = 1001;
+    let lanes = race(RACERS, |lane| {
+        let (store, tenant) = (w.store.clone(), w.tenant.clone());
+        async move {
+            for number in (lane..MANY).step_by(RACERS) {
+                let given = new_session(&format!("one of many {number}"))?;
+                store.create(&tenant, given, START).await?;
+            }
+            Ok::<(), Failure>(())
+        }
+    })
+    .await?;
+    lanes.into_iter().collect::<Checked>()?;
+    let keep = Keep::Session(w.subject.id.clone());
+    let ended = w.store.revoke_all_of(&w.tenant, &ada()?, &keep).await?;
+    equal("how many sessions ended", &ended, &(MANY as u64))?;
+    for number in [0, 99, 100, 999, 1000] {
+        let id = digest(&format!("one of many {number}"));
+        equal(&format!("session {number}"), &w.seen(&id).await?, &None)?;
+    }
+    w.subject_unchanged().await
+}
+
+/// A session that is created while all are ended is either ended and counted, or lives.
+///
+/// A session that is neither is one that nobody can end.
+#[rule(
+    "session::revoke_all_of::race_counts_what_ended",
+    source = "kratos: revocation while somebody logs in"
+)]
+async fn late_session_stays_or_ends(w: &Sessions) -> Checked {
+    for round in 0..4 {
+        let bearer = |racer: usize| format!("round {round}, racer {racer}");
+        let before = w
+            .store
+            .revoke_all_of(&w.tenant, &ada()?, &Keep::Nothing)
+            .await?;
+        holds(before <= 8, "no more sessions end than were created")?;
+        let identity = ada()?;
+        let answers = race(RACERS, |racer| {
+            let store = if racer % 2 == 0 {
+                w.store.clone()
+            } else {
+                w.other.clone()
+            };
+            let (tenant, identity, given) = (
+                w.tenant.clone(),
+                identity.clone(),
+                new_session(&bearer(racer)),
+            );
+            async move {
+                if racer == 4 {
+                    return Ok(store
+                        .revoke_all_of(&tenant, &identity, &Keep::Nothing)
+                        .await?);
+                }
+                store.create(&tenant, given?, START).await?;
+                Ok::<u64, Failure>(0)
+            }
+        })
+        .await?;
+        let ended: u64 = answers.into_iter().sum::<Result<u64, Failure>>()?;
+        let mut live = 0;
+        for racer in 0..RACERS {
+            live += u64::from(w.seen(&digest(&bearer(racer))).await?.is_some());
+        }
+        equal(
+            "sessions that ended and sessions that live, together",
+            &(ended + live),
+            &(RACERS as u64 - 1),
+        )?;
+    }
+    Ok(())
+}
+
+/// A sweep removes the tenant's sessions that are over, idle or absolute, at their very end, and no
+/// others; it answers how many.
+///
+/// One that removes too much logs people out; one that removes too little fills the disk.
+#[rule(
+    "session::sweep::removes_exactly_what_is_over",
+    source = "AuthHero c65565c: cleanup removed live sessions; dex: GC in three time zones"
+)]
+async fn sweep_removes_what_is_over(w: &Sessions) -> Checked {
+    let idle_over = w.create(new_session("idle over")?).await?;
+    let over = |bearer: &str, ends_at| -> Result<NewSession, Failure> {
+        Ok(NewSession {
+            idle: None,
+            ends_at,
+            ..new_session(bearer)?
+        })
+    };
+    w.create(over("absolute over", minute(30))?).await?;
+    w.create(over("long over", minute(1))?).await?;
+    let next = w
+        .create(over(
+            "next",
+            minute(30).after(portproof_ports::Span::MICROSECOND),
+        )?)
+        .await?;
+    let live = w.create(long_session("live", Some("Ada"))?).await?;
+    equal(
+        "what is swept before anything is over",
+        &w.store
+            .sweep(&w.tenant, just_before(minute(1)), 1000)
+            .await?,
+        &0,
+    )?;
+    equal(
+        "the session that is over first",
+        &w.store.sweep(&w.tenant, minute(1), 1000).await?,
+        &1,
+    )?;
+    // The subject and the idle one end at the same instant as the absolute one.
+    equal(
+        "what is swept a microsecond early",
+        &w.store
+            .sweep(&w.tenant, just_before(minute(30)), 1000)
+            .await?,
+        &0,
+    )?;
+    w.subject_unchanged().await?;
+    equal(
+        "what is swept at the end",
+        &w.store.sweep(&w.tenant, minute(30), 1000).await?,
+        &3,
+    )?;
+    for id in [
+        &idle_over.id,
+        &w.subject.id,
+        &digest("absolute over"),
+        &digest("long over"),
+    ] {
+        // By an early clock it would still be live, were it stored.
+        equal("a session that was swept", &w.seen(id).await?, &None)?;
+    }
+    for session in [next, live] {
+        equal(
+            "a session that is live",
+            &w.seen(&session.id).await?,
+            &Some(session),
+        )?;
+    }
+    Ok(())
+}
+
+/// A sweep removes no more than it is told to, and repeated sweeps come to an end.
+///
+/// A sweep of millions at once locks the table that every request reads.
+#[rule(
+    "session::sweep::keeps_to_its_limit",
+    source = "AuthHero be34110: 2.5 million rows; hydra, spire: batches"
+)]
+async fn sweep_keeps_to_its_limit(w: &Sessions) -> Checked {
+    for number in 0..6 {
+        w.create(new_session(&format!("over {number}"))?).await?;
+    }
+    // With the subject seven are over.
+    for (at_most, expected) in [
+        (0, 0),
+        (1, 1),
+        (2, 2),
+        (3, 3),
+        (3, 1),
+        (3, 0),
+        (u32::MAX, 0),
+    ] {
+        let swept = w.store.sweep(&w.tenant, day(1), at_most).await?;
+        equal(
+            &format!("what a sweep of at most {at_most} removes"),
+            &swept,
+            &expected,
+        )?;
+    }
+    Ok(())
+}
+
+/// A sweep where nothing is over removes nothing.
+///
+/// Most sweeps are of this kind.
+#[rule(
+    "session::sweep::removes_nothing_live",
+    source = "dex: GC before the expiry removes nothing"
+)]
+async fn sweep_of_nothing(w: &Sessions) -> Checked {
+    let swept = w.store.sweep(&w.tenant, minute(29), 1000).await?;
+    equal("what a sweep before any end removes", &swept, &0)?;
+    w.subject_unchanged().await?;
+    let empty = w.context.tenant()?;
+    equal(
+        "what a sweep of an empty tenant removes",
+        &w.store.sweep(&empty, day(1), 1000).await?,
+        &0,
+    )
+}
+
+/// The id of a session that was swept can be used again, and the new session starts afresh.
+///
+/// A sweep that leaves traces fills the store with them.
+#[rule(
+    "session::sweep::frees_the_id",
+    source = "spring-session #367: indexes were never pruned"
+)]
+async fn sweep_frees_ids(w: &Sessions) -> Checked {
+    equal(
+        "what is swept",
+        &w.store.sweep(&w.tenant, day(1), 1000).await?,
+        &1,
+    )?;
+    let again: Session = w.create(new_session("subject")?).await?;
+    equal("the new session", &again, &w.subject)?;
+    w.subject_unchanged().await?;
+    let other = IdentityId::new("somebody else")?;
+    let none = w
+        .store
+        .revoke_all_of(&w.tenant, &other, &Keep::Nothing)
+        .await?;
+    equal("sessions of somebody else", &none, &0)
+}
+
+/// A session that is touched while a sweep runs is either kept, or its touch answers that it is
+/// gone.
+///
+/// A user who is told that the session goes on must not be logged out by the next request.
+#[rule(
+    "session::sweep::spares_what_was_touched",
+    source = "crudauth #35: eviction by a stale count removed live sessions"
+)]
+async fn sweep_spares_what_was_touched(w: &Sessions) -> Checked {
+    for round in 0..6 {
+        let id = digest(&format!("round {round}"));
+        let mut given = new_session("touched")?;
+        given.id = id.clone();
+        w.create(given).await?;
+        let answers = race(RACERS, |racer| {
+            let store = if racer % 2 == 0 {
+                w.store.clone()
+            } else {
+                w.other.clone()
+            };
+            let (tenant, id) = (w.tenant.clone(), id.clone());
+            async move {
+                if racer == 0 {
+                    store.sweep(&tenant, minute(30), 1000).await?;
+                    return Ok(false);
+                }
+                // By a clock a second behind the sweep's.
+                let touched = store.touch(&tenant, &id, just_before(minute(30))).await?;
+                Ok::<bool, Failure>(touched.is_some())
+            }
+        })
+        .await?;
+        let mut kept = false;
+        for answer in answers {
+            kept |= answer?;
+        }
+        let found = w.store.get(&w.tenant, &id, minute(31)).await?;
+        equal(
+            "whether a session lives that a touch answered",
+            &found.is_some(),
+            &kept,
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! Transcripts: which calls a case made, and what they answered.
+
+use std::{
+    fmt::{self, Write as _},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use portproof_ports::{Handler, Port, PortCall, PortResult, Ports, Wrap, async_trait};
+
+/// The calls of a case, in the order in which they began.
+///
+/// Values are kept, and made into text only when a case fails.
+#[derive(Clone, Default)]
+pub struct Transcript(Arc<Mutex<Entries>>);
+
+#[derive(Default)]
+struct Entries {
+    calls: Vec<Entry>,
+    /// Where the calls of the case itself begin, after those that made its fixture.
+    case_begins: Option<usize>,
+    /// Where the checks of the bystanders begin.
+    afterwards_begins: Option<usize>,
+}
+
+struct Entry {
+    handle: &'static str,
+    port: &'static str,
+    call: Box<dyn fmt::Debug + Send>,
+    /// `None` while it runs, or when it was dropped.
+    answer: Option<Box<dyn fmt::Debug + Send>>,
+}
+
+/// The most characters of a call or an answer that are shown.
+const SHOWN: usize = 600;
+
+impl Transcript {
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        // What a panicking case recorded so far is what we want to show.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn begin_case(&self) {
+        let mut entries = self.entries();
+        entries.case_begins = Some(entries.calls.len());
+    }
+
+    pub(crate) fn begin_afterwards(&self) {
+        let mut entries = self.entries();
+        entries.afterwards_begins = Some(entries.calls.len());
+    }
+
+    /// How many calls were made.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries().calls.len()
+    }
+
+    /// Whether no call was made.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn begin(
+        &self,
+        handle: &'static str,
+        port: &'static str,
+        call: Box<dyn fmt::Debug + Send>,
+    ) -> usize {
+        let mut entries = self.entries();
+        entries.calls.push(Entry {
+            handle,
+            port,
+            call,
+            answer: None,
+        });
+        entries.calls.len() - 1
+    }
+
+    fn end(&self, number: usize, answer: Box<dyn fmt::Debug + Send>) {
+        if let Some(entry) = self.entries().calls.get_mut(number) {
+            entry.answer = Some(answer);
+        }
+    }
+
+    /// As text; with `whole`, also the calls that made the fixture.
+    #[must_use]
+    pub fn to_text(&self, whole: bool) -> String {
+        let entries = self.entries();
+        let begins = entries.case_begins.unwrap_or(0);
+        let mut text = String::new();
+        if begins > 0 && !whole {
+            let _ = writeln!(
+                text,
+                "  ({begins} calls made the fixture; PORTPROOF_TRANSCRIPT=whole shows them)"
+            );
+        }
+        let from = if whole { 0 } else { begins };
+        for (number, entry) in entries.calls.iter().enumerate().skip(from) {
+            if entries.afterwards_begins == Some(number) {
+                let _ = writeln!(text, "  -- afterwards, everything else:");
+            }
+            let _ = writeln!(
+                text,
+                "  {number:>3} {}.{} {}",
+                entry.handle,
+                entry.port,
+                shorten(&format!("{:?}", entry.call))
+            );
+            let answer = entry.answer.as_ref().map_or_else(
+                || "never answered".to_owned(),
+                |answer| format!("{answer:?}"),
+            );
+            let _ = writeln!(text, "      -> {}", shorten(&answer));
+        }
+        text
+    }
+}
+
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+impl fmt::Debug for Transcript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Transcript({} calls)", self.len())
+    }
+}
+
+/// Stores whose calls can be recorded: what a target opens.
+pub trait Stores: Clone + Send + Sync + 'static {
+    /// The same stores, noting every call in `transcript` as made through `handle`.
+    #[must_use]
+    fn recorded(&self, transcript: &Transcript, handle: &'static str) -> Self;
+
+    /// Whether the port of this name is among them.
+    fn offers(&self, port: &str) -> bool;
+}
+
+impl<P: Port + ?Sized> Stores for Arc<P> {
+    fn recorded(&self, transcript: &Transcript, handle: &'static str) -> Self {
+        P::via(Arc::new(Recorder {
+            inner: Self::clone(self),
+            transcript: transcript.clone(),
+            handle,
+        }))
+    }
+
+    fn offers(&self, port: &str) -> bool {
+        port == P::NAME
+    }
+}
+
+impl Stores for Ports {
+    fn offers(&self, port: &str) -> bool {
+        self.offered().contains(&port)
+    }
+
+    fn recorded(&self, transcript: &Transcript, handle: &'static str) -> Self {
+        /// Records every port alike.
+        struct Record<'a>(&'a Transcript, &'static str);
+
+        impl Wrap for Record<'_> {
+            fn wrap<P: Port + ?Sized>(&self, port: Arc<P>) -> Arc<P> {
+                port.recorded(self.0, self.1)
+            }
+        }
+
+        self.wrapped(&Record(transcript, handle))
+    }
+}
+
+struct Recorder<P: ?Sized> {
+    inner: Arc<P>,
+    transcript: Transcript,
+    handle: &'static str,
+}
+
+#[async_trait]
+impl<P: Port + ?Sized> Handler<P::Call> for Recorder<P> {
+    async fn handle(&self, call: P::Call) -> PortResult<<P::Call as PortCall>::Answer> {
+        let number = self
+            .transcript
+            .begin(self.handle, P::NAME, Box::new(call.clone()));
+        let answer = self.inner.call(call).await;
+        self.transcript.end(number, Box::new(answer.clone()));
+        answer
+    }
+}

@@ -1,0 +1,99 @@
+//! Verdicts, and the bug reports that broken rules make.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Rule;
+
+/// What came of a rule. Only [`Held`](Self::Held) is green.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The adapter keeps it.
+    Held,
+    /// The adapter breaks it, or its case could not run.
+    Broken,
+    /// The adapter breaks it, and its manifest says so.
+    Waived,
+    /// It does not apply: the manifest disclaims what it is about.
+    NotClaimed,
+    /// It was not checked.
+    NotRun,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Held => "held",
+            Self::Broken => "broken",
+            Self::Waived => "waived",
+            Self::NotClaimed => "not claimed",
+            Self::NotRun => "not run",
+        })
+    }
+}
+
+/// What came of one rule on one adapter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The adapter's name.
+    pub adapter: String,
+    /// The rule's id.
+    pub rule: String,
+    /// What came of it.
+    pub verdict: Verdict,
+    /// Why it was waived or not claimed.
+    pub reason: Option<String>,
+    /// The bug report, when it was broken, waived or not.
+    pub failure: Option<String>,
+    /// How long its case took, in milliseconds.
+    pub millis: f64,
+    /// How many calls on the adapter its case made.
+    pub calls: usize,
+}
+
+impl Outcome {
+    /// The port that the rule belongs to.
+    #[must_use]
+    pub fn port(&self) -> &str {
+        self.rule.split("::").next().unwrap_or(&self.rule)
+    }
+}
+
+/// The text that a broken rule gets.
+#[derive(Debug)]
+pub(crate) struct BugReport<'a> {
+    pub(crate) adapter: &'a str,
+    pub(crate) rule: &'a Rule,
+    pub(crate) message: &'a str,
+    /// The line of the suite that noticed.
+    pub(crate) at: Option<String>,
+    pub(crate) transcript: &'a str,
+    pub(crate) again: &'a str,
+}
+
+impl fmt::Display for BugReport<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            adapter,
+            rule,
+            message,
+            at,
+            transcript,
+            again,
+        } = self;
+        writeln!(f, "{adapter} breaks {}", rule.id)?;
+        writeln!(f, "  rule    {}", rule.text)?;
+        writeln!(f, "  why     {}", rule.why.replace('\n', "\n          "))?;
+        writeln!(f, "  source  {}", rule.source)?;
+        writeln!(f, "\n  {}", message.replace('\n', "\n  "))?;
+        if let Some(at) = at {
+            writeln!(f, "  noticed at {at}")?;
+        }
+        if !transcript.is_empty() {
+            writeln!(f, "\n  the calls that show it:\n{transcript}")?;
+        }
+        write!(f, "  again   {again}")
+    }
+}
