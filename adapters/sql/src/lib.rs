@@ -1,1 +1,68 @@
-//! Being written.
+//! The schema and the statements behind the SQL adapters, written once.
+//!
+//! An adapter on a SQL database is thin: it says how to connect and how to run a statement (a
+//! [`Driver`], kept in a [`Pool`]), and this crate does the rest. [`migrate()`] brings the tables,
+//! [`Sealing`] makes the keys that private keys are sealed with, and [`ports`] answers the stores.
+//! There is no driver in here, and no statement anywhere else.
+//!
+//! What holds for all statements:
+//!
+//! - Values are bound, never part of a statement's text.
+//! - A read is one statement, and so of one instant.
+//! - A write is one conditional statement where it can be, and a transaction that locks what it
+//!   decides by where it cannot. One that met another transaction is tried again, for a while.
+//! - A call may be dropped wherever it waits: what it held is closed, and so undone.
+
+use portproof_ports::Ports;
+
+pub mod assignments;
+pub mod backend;
+mod batch;
+pub mod credentials;
+pub mod database;
+pub mod dialect;
+pub mod failure;
+pub mod identity;
+pub mod keystore;
+pub mod migrate;
+mod paging;
+pub mod policies;
+pub mod pool;
+pub mod schema;
+pub mod sealing;
+pub mod session;
+pub mod value;
+
+pub use assignments::SqlAssignmentStore;
+pub use backend::{Answer, Backend, Isolation, Statement, Transaction};
+pub use credentials::SqlCredentialStore;
+pub use database::Database;
+pub use dialect::Dialect;
+pub use failure::Failure;
+pub use identity::SqlIdentityStore;
+pub use keystore::SqlKeyStore;
+pub use migrate::{MigrateError, migrate};
+pub use policies::SqlPolicyStore;
+pub use pool::{Driver, Pool};
+pub use sealing::{KeystorePassword, Sealing, SealingError};
+pub use session::SqlSessionStore;
+pub use value::{Kind, Row, Value};
+
+/// The ports on a database: all of them with `sealing`, and all but the keystore without it, since
+/// private keys never rest in the clear.
+#[must_use]
+pub fn ports(database: &Database, sealing: Option<&Sealing>) -> Ports {
+    let ports = Ports::default()
+        .with_identity(SqlIdentityStore(database.clone()))
+        .with_session(SqlSessionStore(database.clone()))
+        .with_credentials(SqlCredentialStore(database.clone()))
+        .with_policies(SqlPolicyStore(database.clone()))
+        .with_assignments(SqlAssignmentStore(database.clone()));
+    match sealing {
+        Some(sealing) => ports.with_keystore(SqlKeyStore {
+            database: database.clone(),
+            sealing: sealing.clone(),
+        }),
+        None => ports,
+    }
+}

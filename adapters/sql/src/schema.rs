@@ -1,0 +1,93 @@
+//! The tables: one schema for all dialects.
+//!
+//! Nothing refers to another port's table. Within a port a row that cannot live without another one
+//! goes with it (`ON DELETE CASCADE`), so that ending something is one statement, and no row that is
+//! added meanwhile stays behind. Keys hold no nulls, which would make a unique key let everything
+//! through. Each list has an index in its order.
+
+use portproof_ports::PortError;
+
+/// A step that brings the schema from one version to the next.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// Its number: 1, 2, 3...
+    pub number: i64,
+    /// What it does, in a few words.
+    pub name: &'static str,
+    /// Its statements, as templates of [`Dialect::schema`](crate::Dialect::schema).
+    pub sql: &'static str,
+}
+
+/// All steps, in order. One that has been released never changes.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "the six core ports",
+    sql: include_str!("schema/001_core.sql"),
+}];
+
+/// A unique key, and what its violation means to a caller.
+#[derive(Debug)]
+pub struct Unique {
+    /// Its name, as Postgres reports it.
+    pub name: &'static str,
+    /// Its columns, as SQLite reports them.
+    pub columns: &'static str,
+    /// The error.
+    pub error: fn() -> PortError,
+}
+
+macro_rules! unique {
+    ($($name:literal ($columns:literal) => $error:ident($what:literal);)*) => {
+        /// All unique keys.
+        pub static UNIQUE: &[Unique] = &[$(Unique {
+            name: $name,
+            columns: $columns,
+            error: || PortError::$error($what),
+        }),*];
+    };
+}
+
+unique! {
+    "auth_identities_pkey" ("auth_identities.tenant, auth_identities.id") => already_exists("identity");
+    "auth_identifiers_pkey" ("auth_identifiers.tenant, auth_identifiers.kind, auth_identifiers.provider, auth_identifiers.value") => already_exists("identifier");
+    "auth_sessions_pkey" ("auth_sessions.tenant, auth_sessions.id") => already_exists("session");
+    "auth_credentials_pkey" ("auth_credentials.tenant, auth_credentials.id") => already_exists("credential");
+    "auth_credentials_one_password" ("auth_credentials.tenant, auth_credentials.identity") => already_exists("password");
+    "auth_lookups_pkey" ("auth_lookups.tenant, auth_lookups.kind, auth_lookups.lookup") => already_exists("lookup");
+    "auth_past_secrets_pkey" ("auth_past_secrets.tenant, auth_past_secrets.credential, auth_past_secrets.version") => stale("credential");
+    "auth_credential_policies_pkey" ("auth_credential_policies.tenant") => stale("credential policy");
+    "auth_keys_pkey" ("auth_keys.tenant, auth_keys.id") => already_exists("key");
+    "auth_keys_one_active" ("auth_keys.tenant, auth_keys.key_use") => stale("active key");
+    "auth_seals_pkey" ("auth_seals.generation") => stale("seal");
+    "auth_policies_pkey" ("auth_policies.tenant, auth_policies.id") => stale("policy");
+    "auth_roles_pkey" ("auth_roles.tenant, auth_roles.id") => stale("role");
+    "auth_grants_pkey" ("auth_grants.tenant, auth_grants.subject, auth_grants.role, auth_grants.scope") => already_exists("grant");
+}
+
+/// The unique key with this name (Postgres) or these columns (SQLite).
+#[must_use]
+pub fn unique(name_or_columns: &str) -> Option<&'static Unique> {
+    UNIQUE
+        .iter()
+        .find(|unique| unique.name == name_or_columns || unique.columns == name_or_columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_are_numbered_without_a_gap() {
+        let numbers: Vec<i64> = MIGRATIONS.iter().map(|step| step.number).collect();
+        let expected: Vec<i64> = (1..=numbers.len() as i64).collect();
+        assert_eq!(numbers, expected);
+    }
+
+    #[test]
+    fn every_unique_key_of_the_schema_is_known() {
+        let sql: String = MIGRATIONS.iter().map(|step| step.sql).collect();
+        for unique in UNIQUE {
+            assert!(sql.contains(unique.name), "{}", unique.name);
+        }
+    }
+}
