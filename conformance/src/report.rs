@@ -244,7 +244,9 @@ impl VerdictFolder {
             return Self(None);
         };
         let nextest = env::var("NEXTEST_RUN_ID").ok();
-        let run = nextest.clone().unwrap_or_else(|| format!("cargo-{}", runs_us()));
+        let run = nextest
+            .clone()
+            .unwrap_or_else(|| format!("cargo-{}", runs_us()));
         let folder = root.join(file_name(&run)).join(file_name(adapter));
         if nextest.is_none() {
             // Here one process runs all rules; what is there is of an older run.

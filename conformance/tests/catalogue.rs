@@ -29,10 +29,20 @@ fn the_committed_catalogue_is_the_one_that_runs() {
             .collect()
     };
     let lost: Vec<String> = ids(&before).difference(&ids(&now)).cloned().collect();
-    assert!(lost.is_empty(), "rules that were published and do not run: {lost:#?}");
-    assert_eq!(before.len(), now.len(), "run `just catalogue` and commit what it writes");
+    assert!(
+        lost.is_empty(),
+        "rules that were published and do not run: {lost:#?}"
+    );
+    assert_eq!(
+        before.len(),
+        now.len(),
+        "run `just catalogue` and commit what it writes"
+    );
     for (before, now) in before.iter().zip(&now) {
-        assert_eq!(before, now, "run `just catalogue` and commit what it writes");
+        assert_eq!(
+            before, now,
+            "run `just catalogue` and commit what it writes"
+        );
     }
 }
 
@@ -43,8 +53,16 @@ fn ids_are_unique_and_well_formed() {
         assert!(seen.insert(rule.id), "{} is there twice", rule.id);
         assert!(!RETIRED.contains(&rule.id), "{} was retired", rule.id);
         let parts: Vec<&str> = rule.id.split("::").collect();
-        assert_eq!(parts.len(), 3, "{} is not port::subject::behaviour", rule.id);
-        let plain = |part: &&str| part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        assert_eq!(
+            parts.len(),
+            3,
+            "{} is not port::subject::behaviour",
+            rule.id
+        );
+        let plain = |part: &&str| {
+            part.chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        };
         assert!(parts.iter().all(plain), "{} is not in lower case", rule.id);
     }
 }
@@ -52,7 +70,11 @@ fn ids_are_unique_and_well_formed() {
 #[test]
 fn every_rule_belongs_to_its_suite_and_says_what_and_why() {
     for suite in suites::core() {
-        assert!(!suite.cases.is_empty(), "the suite of {} has no rules", suite.port);
+        assert!(
+            !suite.cases.is_empty(),
+            "the suite of {} has no rules",
+            suite.port
+        );
         for case in &suite.cases {
             let rule = &case.rule;
             assert_eq!(rule.port(), suite.port, "{}", rule.id);

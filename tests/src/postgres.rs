@@ -51,7 +51,10 @@ impl Postgres {
             Place::Server(server) => Ok(server.url().to_owned()),
             Place::Any => {
                 // Held for as long as the target: that is what keeps the server alive.
-                let server = self.server.get_or_try_init(portproof_database::postgres).await?;
+                let server = self
+                    .server
+                    .get_or_try_init(portproof_database::postgres)
+                    .await?;
                 Ok(server.url().to_owned())
             }
         }

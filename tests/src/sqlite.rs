@@ -37,7 +37,9 @@ impl Sqlite {
     ///
     /// When there is no folder for temporary files that can be written to.
     pub fn temporary() -> std::io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("portproof-sqlite-").tempdir()?;
+        let folder = tempfile::Builder::new()
+            .prefix("portproof-sqlite-")
+            .tempdir()?;
         Ok(Self {
             file: folder.path().join("store.sqlite"),
             _folder: Some(Arc::new(folder)),

@@ -20,11 +20,17 @@ impl Adapter {
             return Ok((Self::Sqlite(Sqlite::at(path)), None));
         }
         if name.starts_with("postgres://") || name.starts_with("postgresql://") {
-            return Ok((Self::Postgres(Postgres::new(Place::Url(name.to_owned()))), None));
+            return Ok((
+                Self::Postgres(Postgres::new(Place::Url(name.to_owned()))),
+                None,
+            ));
         }
         match name {
             "memory" => Ok((Self::Memory, None)),
-            "sqlite" => Ok((Self::Sqlite(Sqlite::temporary().map_err(CliError::Temporary)?), None)),
+            "sqlite" => Ok((
+                Self::Sqlite(Sqlite::temporary().map_err(CliError::Temporary)?),
+                None,
+            )),
             "postgres" => Self::any_postgres().await,
             other => Err(CliError::UnknownAdapter(without_password(other))),
         }
@@ -44,7 +50,10 @@ impl Adapter {
     async fn any_postgres() -> Result<(Self, Option<String>), CliError> {
         let server = portproof_database::postgres().await?;
         let took = format!("postgres: on {}", server.source());
-        Ok((Self::Postgres(Postgres::new(Place::Server(server))), Some(took)))
+        Ok((
+            Self::Postgres(Postgres::new(Place::Server(server))),
+            Some(took),
+        ))
     }
 
     pub(crate) const fn name(&self) -> &'static str {
@@ -61,15 +70,15 @@ impl Adapter {
         match self {
             Self::Memory => check_suites(Memory, suites, selection, seen).await,
             Self::Sqlite(sqlite) => check_suites(sqlite.clone(), suites, selection, seen).await,
-            Self::Postgres(postgres) => check_suites(postgres.clone(), suites, selection, seen).await,
+            Self::Postgres(postgres) => {
+                check_suites(postgres.clone(), suites, selection, seen).await
+            }
         }
     }
 }
 
 /// What was typed, up to where a URL might hold a password.
 fn without_password(name: &str) -> String {
-    name.split_once("://").map_or_else(
-        || name.to_owned(),
-        |(scheme, _)| format!("{scheme}://…"),
-    )
+    name.split_once("://")
+        .map_or_else(|| name.to_owned(), |(scheme, _)| format!("{scheme}://…"))
 }

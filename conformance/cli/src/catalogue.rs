@@ -43,7 +43,11 @@ pub(crate) fn explain(id: &str) -> Result<bool, CliError> {
     println!("  source   {}", wrapped(rule.source, "           "));
     println!("  level    {level}");
     if let Some(capability) = rule.capability {
-        let when = if rule.disclaimed { "disclaims" } else { "claims" };
+        let when = if rule.disclaimed {
+            "disclaims"
+        } else {
+            "claims"
+        };
         println!("  applies  where the adapter {when} `{capability}`");
     }
     println!("  run it   portproof run --rule {}", rule.id);
@@ -53,5 +57,6 @@ pub(crate) fn explain(id: &str) -> Result<bool, CliError> {
 
 /// Wrapped to a terminal of 80 columns, with what the further lines begin with.
 fn wrapped(text: &str, indent: &str) -> String {
-    textwrap::fill(text, textwrap::Options::new(80 - indent.len())).replace('\n', &format!("\n{indent}"))
+    textwrap::fill(text, textwrap::Options::new(80 - indent.len()))
+        .replace('\n', &format!("\n{indent}"))
 }

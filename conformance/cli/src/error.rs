@@ -17,7 +17,9 @@ pub(crate) enum CliError {
     NothingSelected,
     #[error("{0}")]
     Database(#[from] DatabaseError),
-    #[error("a folder for a temporary SQLite file could not be made: {0}; set TMPDIR to a folder that can be written to")]
+    #[error(
+        "a folder for a temporary SQLite file could not be made: {0}; set TMPDIR to a folder that can be written to"
+    )]
     Temporary(io::Error),
     #[error("{} could not be written: {1}", .0.display())]
     Write(PathBuf, io::Error),

@@ -78,7 +78,10 @@ fn main() -> ExitCode {
         }
     };
     let ended = runtime.block_on(async {
-        match arguments.command.unwrap_or(Command::Run(RunArguments::default())) {
+        match arguments
+            .command
+            .unwrap_or(Command::Run(RunArguments::default()))
+        {
             Command::Run(arguments) => run::run(arguments).await,
             Command::List { json } => catalogue::list(json),
             Command::Explain { rule } => catalogue::explain(&rule),

@@ -19,9 +19,15 @@ struct Json {
 pub(crate) async fn run(ports: &[String], json: bool) -> Result<bool, CliError> {
     let rules = catalogue();
     let chosen = |rule: &str| {
-        ports.is_empty() || ports.iter().any(|port| rule.split("::").next() == Some(port))
+        ports.is_empty()
+            || ports
+                .iter()
+                .any(|port| rule.split("::").next() == Some(port))
     };
-    if let Some(unknown) = ports.iter().find(|port| !rules.iter().any(|rule| rule.port() == **port)) {
+    if let Some(unknown) = ports
+        .iter()
+        .find(|port| !rules.iter().any(|rule| rule.port() == **port))
+    {
         let mut names: Vec<&str> = rules.iter().map(|rule| rule.port()).collect();
         names.dedup();
         return Err(CliError::UnknownPort(unknown.clone(), names.join(", ")));
@@ -47,10 +53,16 @@ pub(crate) async fn run(ports: &[String], json: bool) -> Result<bool, CliError> 
         .collect();
     let all_killed = killed == results.len() && without.is_empty();
     if json {
-        println!("{}", serde_json::to_string_pretty(&Json { mutants: results })?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&Json { mutants: results })?
+        );
         return Ok(all_killed);
     }
-    let re_enacted = results.iter().filter(|result| result.source.is_some()).count();
+    let re_enacted = results
+        .iter()
+        .filter(|result| result.source.is_some())
+        .count();
     println!(
         "\n{} rules, {} mutants ({re_enacted} re-enact a real bug), {killed} killed, {} survivors",
         rules.iter().filter(|rule| chosen(rule.id)).count(),
@@ -64,10 +76,18 @@ pub(crate) async fn run(ports: &[String], json: bool) -> Result<bool, CliError> 
 }
 
 fn print(killed: &Killed) {
-    let mark = if killed.is_killed() { "killed  " } else { "SURVIVED" };
+    let mark = if killed.is_killed() {
+        "killed  "
+    } else {
+        "SURVIVED"
+    };
     println!("{mark} {}", killed.id);
     println!("         by {}", killed.breaks);
-    for rule in killed.killed_by.iter().filter(|rule| *rule != killed.breaks) {
+    for rule in killed
+        .killed_by
+        .iter()
+        .filter(|rule| *rule != killed.breaks)
+    {
         println!("         and {rule}");
     }
 }

@@ -1,6 +1,9 @@
 //! `portproof report`: the verdicts that test binaries wrote, against the catalogue.
 
-use std::{fs, io, path::{Path, PathBuf}};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use portproof::{Report, catalogue_ids};
 
@@ -24,7 +27,11 @@ pub(crate) fn report(folder: Option<PathBuf>) -> Result<bool, CliError> {
     let timed: Vec<Timed> = reports
         .into_iter()
         .map(|report| Timed {
-            seconds: report.outcomes.iter().map(|outcome| outcome.millis / 1_000.0).sum(),
+            seconds: report
+                .outcomes
+                .iter()
+                .map(|outcome| outcome.millis / 1_000.0)
+                .sum(),
             report,
         })
         .collect();
@@ -38,7 +45,10 @@ fn latest_run(root: &Path) -> Result<PathBuf, CliError> {
     let mut latest = None;
     for run in fs::read_dir(root).map_err(unreadable)? {
         let run = run.map_err(unreadable)?;
-        let modified = run.metadata().and_then(|data| data.modified()).map_err(unreadable)?;
+        let modified = run
+            .metadata()
+            .and_then(|data| data.modified())
+            .map_err(unreadable)?;
         latest = latest.max(Some((modified, run.path())));
     }
     latest

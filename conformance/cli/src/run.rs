@@ -30,7 +30,10 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<bool, CliError> {
         }
         named
     };
-    let selected = rules.iter().filter(|rule| selection.holds(rule.port(), rule.id)).count();
+    let selected = rules
+        .iter()
+        .filter(|rule| selection.holds(rule.port(), rule.id))
+        .count();
     let mut reports = Vec::new();
     for (adapter, took) in &adapters {
         if let Some(took) = took {
@@ -66,7 +69,10 @@ fn select(rules: &[Rule], arguments: &RunArguments) -> Result<Selection, CliErro
         ports: arguments.ports.clone(),
         rules: arguments.rules.clone(),
     };
-    if !rules.iter().any(|rule| selection.holds(rule.port(), rule.id)) {
+    if !rules
+        .iter()
+        .any(|rule| selection.holds(rule.port(), rule.id))
+    {
         return Err(CliError::NothingSelected);
     }
     Ok(selection)

@@ -21,25 +21,52 @@ pub(crate) fn print_table(reports: &[Timed]) {
     for port in ports {
         let mut row = vec![port.to_owned()];
         for timed in reports {
-            row.push(counts(timed.report.outcomes.iter().filter(|outcome| outcome.port() == port)));
+            row.push(counts(
+                timed
+                    .report
+                    .outcomes
+                    .iter()
+                    .filter(|outcome| outcome.port() == port),
+            ));
         }
         table.add_row(row);
     }
     let mut all = vec!["all".to_owned()];
-    all.extend(reports.iter().map(|timed| counts(timed.report.outcomes.iter())));
+    all.extend(
+        reports
+            .iter()
+            .map(|timed| counts(timed.report.outcomes.iter())),
+    );
     table.add_row(all);
     let mut time = vec!["time".to_owned()];
-    time.extend(reports.iter().map(|timed| format!("{:.2} s", timed.seconds)));
+    time.extend(
+        reports
+            .iter()
+            .map(|timed| format!("{:.2} s", timed.seconds)),
+    );
     table.add_row(time);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     println!("{table}");
-    let sum = |verdict| -> usize { reports.iter().map(|timed| timed.report.count(verdict)).sum() };
+    let sum = |verdict| -> usize {
+        reports
+            .iter()
+            .map(|timed| timed.report.count(verdict))
+            .sum()
+    };
     let waived = sum(Verdict::Waived);
-    let waived = if waived > 0 { format!(", {waived} waived") } else { String::new() };
+    let waived = if waived > 0 {
+        format!(", {waived} waived")
+    } else {
+        String::new()
+    };
     let not_run = sum(Verdict::NotRun);
-    let not_run = if not_run > 0 { format!(", {not_run} not run") } else { String::new() };
+    let not_run = if not_run > 0 {
+        format!(", {not_run} not run")
+    } else {
+        String::new()
+    };
     println!(
         "{} held, {} broken{waived}, {} not claimed{not_run}",
         sum(Verdict::Held),
