@@ -33,13 +33,14 @@ pub struct Context<S> {
 
 impl<S: Stores> Context<S> {
     pub(crate) fn new(stores: &S, second: &S, hooks: Arc<dyn Hooks<S>>) -> Self {
-        let transcript = Transcript::default();
+        let run: Arc<str> = format!("-{}", uuid::Uuid::new_v4().simple()).into();
+        let transcript = Transcript::without(&run);
         Self {
             stores: stores.recorded(&transcript, "a"),
             second: second.recorded(&transcript, "b"),
             transcript,
             hooks,
-            run: uuid::Uuid::new_v4().simple().to_string().into(),
+            run,
             tenants: Arc::new(AtomicU32::new(0)),
         }
     }
@@ -64,7 +65,7 @@ impl<S: Stores> Context<S> {
     /// None that a caller could cause.
     pub fn tenant(&self) -> Result<TenantId, Failure> {
         let number = self.tenants.fetch_add(1, Ordering::Relaxed);
-        let base = format!("tenant-{}-{}", self.run, number / 3);
+        let base = format!("tenant-{}{}", number / 3, self.run);
         let id = match number % 3 {
             0 => base,
             1 => format!("{base} "),

@@ -117,7 +117,7 @@ fn answer(outcome: Outcome) -> Result<(), Failed> {
 }
 
 /// The command that runs a rule again, as far as Cargo tells the test binary.
-fn again(rule: &str) -> String {
+fn again(_adapter: &str, rule: &str) -> String {
     let package = env::var("CARGO_PKG_NAME")
         .map(|name| format!(" -p {name}"))
         .unwrap_or_default();

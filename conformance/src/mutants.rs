@@ -184,7 +184,7 @@ where
         let port = mutant.breaks.split("::").next().unwrap_or_default();
         let selection = Selection {
             ports: related(port),
-            rules: Vec::new(),
+            ..Selection::default()
         };
         let mutated = Mutated {
             reference: reference(),

@@ -31,6 +31,8 @@ pub struct Selection {
     pub ports: Vec<String>,
     /// Those whose ids begin with one of these; none for all.
     pub rules: Vec<String>,
+    /// The command that checks a rule of an adapter again, for the bug reports.
+    pub again: Option<fn(adapter: &str, rule: &str) -> String>,
 }
 
 impl Selection {
@@ -185,7 +187,11 @@ pub async fn check_suites<S: Stores>(
     selection: &Selection,
     mut seen: impl FnMut(&Outcome),
 ) -> Report {
-    let runner = Arc::new(Runner::new(Arc::new(target), &suites, again));
+    let runner = Arc::new(Runner::new(
+        Arc::new(target),
+        &suites,
+        selection.again.unwrap_or(again),
+    ));
     let planned: Vec<Planned<S>> = runner
         .plan(suites)
         .into_iter()
@@ -221,7 +227,7 @@ pub async fn check_suites<S: Stores>(
     Report { adapter, outcomes }
 }
 
-fn again(rule: &str) -> String {
+fn again(_adapter: &str, rule: &str) -> String {
     format!("check the rule {rule}")
 }
 

@@ -52,6 +52,9 @@ enum Check<S> {
     Own(OwnCheck),
 }
 
+/// The command that checks a rule of an adapter again.
+type Again = fn(adapter: &str, rule: &str) -> String;
+
 /// A target with its suites, opened when the first case runs.
 pub(crate) struct Runner<S> {
     target: Arc<dyn Target<S>>,
@@ -62,7 +65,7 @@ pub(crate) struct Runner<S> {
     /// How many cases in a row met no store.
     unavailable: AtomicUsize,
     /// What a person types to run a rule again.
-    again: fn(&str) -> String,
+    again: Again,
 }
 
 /// The hooks of a target, erased for cases.
@@ -98,11 +101,7 @@ fn hooked<T>(hook: &str, answer: Option<crate::Opened<T>>) -> Result<T, Failure>
 }
 
 impl<S: Stores> Runner<S> {
-    pub(crate) fn new(
-        target: Arc<dyn Target<S>>,
-        suites: &[Suite<S>],
-        again: fn(&str) -> String,
-    ) -> Self {
+    pub(crate) fn new(target: Arc<dyn Target<S>>, suites: &[Suite<S>], again: Again) -> Self {
         let manifest = target.manifest();
         let problems = manifest.problems(suites);
         let seconds = env::var("PORTPROOF_TIMEOUT_SECONDS")
@@ -215,7 +214,7 @@ impl<S: Stores> Runner<S> {
                     message: &failure.message,
                     at: matches!(planned.check, Check::Case(_)).then(|| failure.at.to_string()),
                     transcript: &transcript.to_text(whole),
-                    again: &(self.again)(rule.id),
+                    again: &(self.again)(self.adapter(), rule.id),
                 }
                 .to_string(),
             );

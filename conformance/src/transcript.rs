@@ -20,6 +20,8 @@ struct Entries {
     case_begins: Option<usize>,
     /// Where the checks of the bystanders begin.
     afterwards_begins: Option<usize>,
+    /// What makes the case's tenants its own, and tells a reader nothing.
+    noise: Option<Arc<str>>,
 }
 
 struct Entry {
@@ -37,6 +39,13 @@ impl Transcript {
     fn entries(&self) -> MutexGuard<'_, Entries> {
         // What a panicking case recorded so far is what we want to show.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A transcript that leaves `noise` out of what it shows.
+    pub(crate) fn without(noise: &Arc<str>) -> Self {
+        let transcript = Self::default();
+        transcript.entries().noise = Some(Arc::clone(noise));
+        transcript
     }
 
     pub(crate) fn begin_case(&self) {
@@ -113,7 +122,12 @@ impl Transcript {
             );
             let _ = writeln!(text, "      -> {}", shorten(&answer));
         }
-        text
+        match &entries.noise {
+            Some(noise) => text
+                .replace(&**noise, "")
+                .replace(&noise.to_uppercase(), ""),
+            None => text,
+        }
     }
 }
 

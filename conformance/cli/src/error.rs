@@ -21,10 +21,10 @@ pub(crate) enum CliError {
         "a folder for a temporary SQLite file could not be made: {0}; set TMPDIR to a folder that can be written to"
     )]
     Temporary(io::Error),
-    #[error("{} could not be written: {1}", .0.display())]
-    Write(PathBuf, io::Error),
-    #[error("{} could not be read: {1}; run the tests first", .0.display())]
-    Verdicts(PathBuf, io::Error),
+    #[error("{} could not be written: {error}", file.display())]
+    Write { file: PathBuf, error: io::Error },
+    #[error("{} could not be read: {error}; run the tests first", folder.display())]
+    Verdicts { folder: PathBuf, error: io::Error },
     #[error("the output could not be written: {0}")]
     Output(#[from] io::Error),
     #[error("a report could not be made into JSON: {0}")]

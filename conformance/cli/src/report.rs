@@ -15,11 +15,16 @@ pub(crate) fn report(folder: Option<PathBuf>) -> Result<bool, CliError> {
         Some(folder) => folder,
         None => latest_run(Path::new("target/portproof"))?,
     };
-    let reports = Report::merge(&folder, &catalogue_ids())
-        .map_err(|error| CliError::Verdicts(folder.clone(), error))?;
+    let reports = Report::merge(&folder, &catalogue_ids()).map_err(|error| CliError::Verdicts {
+        folder: folder.clone(),
+        error,
+    })?;
     if reports.is_empty() {
         let none = io::Error::new(io::ErrorKind::NotFound, "it holds no verdicts");
-        return Err(CliError::Verdicts(folder, none));
+        return Err(CliError::Verdicts {
+            folder,
+            error: none,
+        });
     }
     for outcome in reports.iter().flat_map(Report::broken) {
         println!("{}\n", outcome.failure.as_deref().unwrap_or_default());
@@ -41,7 +46,10 @@ pub(crate) fn report(folder: Option<PathBuf>) -> Result<bool, CliError> {
 
 /// The folder of the run that ended last.
 fn latest_run(root: &Path) -> Result<PathBuf, CliError> {
-    let unreadable = |error| CliError::Verdicts(root.to_owned(), error);
+    let unreadable = |error| CliError::Verdicts {
+        folder: root.to_owned(),
+        error,
+    };
     let mut latest = None;
     for run in fs::read_dir(root).map_err(unreadable)? {
         let run = run.map_err(unreadable)?;

@@ -46,7 +46,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<bool, CliError> {
     }
     print_table(&reports);
     if let Some(file) = arguments.json {
-        write_json(&reports, &file).map_err(|error| CliError::Write(file, error))?;
+        write_json(&reports, &file).map_err(|error| CliError::Write { file, error })?;
     }
     Ok(reports.iter().all(|timed| timed.report.is_green()))
 }
@@ -68,6 +68,7 @@ fn select(rules: &[Rule], arguments: &RunArguments) -> Result<Selection, CliErro
     let selection = Selection {
         ports: arguments.ports.clone(),
         rules: arguments.rules.clone(),
+        again: Some(|adapter, rule| format!("portproof run --adapter {adapter} --rule {rule}")),
     };
     if !rules
         .iter()

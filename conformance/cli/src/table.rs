@@ -14,7 +14,7 @@ pub(crate) fn print_table(reports: &[Timed]) {
         }
     }
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY);
+    table.load_style(UTF8_HORIZONTAL_ONLY);
     let mut header = vec!["rules held / broken / not claimed".to_owned()];
     header.extend(reports.iter().map(|timed| timed.report.adapter.clone()));
     table.set_header(header);
