@@ -27,13 +27,14 @@ struct Entries {
 struct Entry {
     handle: &'static str,
     port: &'static str,
+    method: &'static str,
     call: Box<dyn fmt::Debug + Send>,
     /// `None` while it runs, or when it was dropped.
     answer: Option<Box<dyn fmt::Debug + Send>>,
 }
 
 /// The most characters of a call or an answer that are shown.
-const SHOWN: usize = 600;
+const SHOWN: usize = 320;
 
 impl Transcript {
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -70,17 +71,13 @@ impl Transcript {
         self.len() == 0
     }
 
-    fn begin(
-        &self,
-        handle: &'static str,
-        port: &'static str,
-        call: Box<dyn fmt::Debug + Send>,
-    ) -> usize {
+    fn begin<P: Port + ?Sized>(&self, handle: &'static str, call: &P::Call) -> usize {
         let mut entries = self.entries();
         entries.calls.push(Entry {
             handle,
-            port,
-            call,
+            port: P::NAME,
+            method: call.method(),
+            call: Box::new(call.clone()),
             answer: None,
         });
         entries.calls.len() - 1
@@ -109,18 +106,20 @@ impl Transcript {
             if entries.afterwards_begins == Some(number) {
                 let _ = writeln!(text, "  -- afterwards, everything else:");
             }
+            let call = format!("{:?}", entry.call);
+            // The variant says what the method's name says.
+            let arguments = call.split_once(' ').map_or("", |(_, arguments)| arguments);
+            let (handle, port, method) = (entry.handle, entry.port, entry.method);
             let _ = writeln!(
                 text,
-                "  {number:>3} {}.{} {}",
-                entry.handle,
-                entry.port,
-                shorten(&format!("{:?}", entry.call))
+                "  {number:>3} {handle}: {port}.{method} {}",
+                shorten(arguments)
             );
             let answer = entry.answer.as_ref().map_or_else(
                 || "never answered".to_owned(),
                 |answer| format!("{answer:?}"),
             );
-            let _ = writeln!(text, "      -> {}", shorten(&answer));
+            let _ = writeln!(text, "      -> {}", shorten(plain(&answer)));
         }
         match &entries.noise {
             Some(noise) => text
@@ -129,6 +128,15 @@ impl Transcript {
             None => text,
         }
     }
+}
+
+/// `Session { … }` of `Ok(Get(Session { … }))`; an error as it is.
+fn plain(answer: &str) -> &str {
+    answer
+        .strip_prefix("Ok(")
+        .and_then(|answer| answer.strip_suffix("))"))
+        .and_then(|answer| answer.split_once('('))
+        .map_or(answer, |(_, answer)| answer)
 }
 
 fn shorten(text: &str) -> String {
@@ -196,9 +204,7 @@ struct Recorder<P: ?Sized> {
 #[async_trait]
 impl<P: Port + ?Sized> Handler<P::Call> for Recorder<P> {
     async fn handle(&self, call: P::Call) -> PortResult<<P::Call as PortCall>::Answer> {
-        let number = self
-            .transcript
-            .begin(self.handle, P::NAME, Box::new(call.clone()));
+        let number = self.transcript.begin::<P>(self.handle, &call);
         let answer = self.inner.call(call).await;
         self.transcript.end(number, Box::new(answer.clone()));
         answer
