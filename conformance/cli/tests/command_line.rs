@@ -1,0 +1,284 @@
+//! The command line, as a person or a script uses it.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use portproof::catalogue;
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+
+fn portproof(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portproof"));
+    command.args(arguments);
+    command
+}
+
+/// What the command printed on both streams; that it did not panic is part of every test.
+fn text(output: &Output) -> String {
+    let text = [&*output.stdout, &*output.stderr].concat();
+    let text = String::from_utf8(text).unwrap();
+    assert!(!text.contains("panicked"), "{text}");
+    text
+}
+
+/// Runs it, and fails unless it exits like this and says all of these.
+#[track_caller]
+fn check(mut command: Command, exit: i32, says: &[&str]) -> String {
+    let output = command.output().unwrap();
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(exit), "{text}");
+    for said in says {
+        assert!(text.contains(said), "expected {said:?} in: {text}");
+    }
+    text
+}
+
+#[test]
+fn the_list_is_the_catalogue() {
+    let output = portproof(&["list", "--json"]).output().unwrap();
+    let listed: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let rules = catalogue();
+    assert_eq!(listed.len(), rules.len());
+    for (listed, rule) in listed.iter().zip(&rules) {
+        assert_eq!(listed["id"], rule.id);
+        for field in ["id", "port", "level", "text", "why", "source", "capability"] {
+            assert!(listed.get(field).is_some(), "{} has no {field}", rule.id);
+        }
+    }
+    let plain = check(portproof(&["list"]), 0, &[]);
+    for rule in &rules {
+        assert!(plain.contains(rule.id));
+    }
+}
+
+#[test]
+fn a_rule_is_explained() {
+    let id = "session::rotate::ends_the_old_id";
+    check(portproof(&["explain", id]), 0, &[id, "why", "source"]);
+    check(
+        portproof(&["explain", "no::such::rule"]),
+        2,
+        &["no rule begins with `no::such::rule`"],
+    );
+}
+
+#[test]
+fn the_memory_adapter_is_green() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.json");
+    let mut command = portproof(&["run", "--adapter", "memory", "--json"]);
+    command.arg(&file);
+    let text = check(command, 0, &["session", "0 broken"]);
+    assert!(!text.contains('\u{1b}'), "colours in a pipe");
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+    let report: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    assert_eq!(report["format"], 1);
+    assert_eq!(report["adapters"][0]["adapter"], "memory");
+    assert_eq!(report["adapters"][0]["green"], true);
+    let outcomes = report["adapters"][0]["outcomes"].as_array().unwrap();
+    let run: Vec<&str> = outcomes
+        .iter()
+        .filter_map(|outcome| outcome["rule"].as_str())
+        .collect();
+    for rule in catalogue() {
+        assert!(run.contains(&rule.id), "{} is not in the report", rule.id);
+    }
+}
+
+#[test]
+fn a_part_can_be_run() {
+    let rule = "session::touch::never_revives";
+    check(
+        portproof(&["run", "--adapter", "memory", "--rule", rule]),
+        0,
+        &["1 held, 0 broken"],
+    );
+    let text = check(
+        portproof(&["run", "--adapter", "memory", "--port", "keystore"]),
+        0,
+        &["keystore"],
+    );
+    assert!(!text.contains("session"), "{text}");
+}
+
+#[test]
+fn what_does_not_exist_is_named() {
+    check(
+        portproof(&["run", "--adapter", "redis"]),
+        2,
+        &["`redis` is not an adapter", "sqlite:PATH"],
+    );
+    check(
+        portproof(&["run", "--port", "sessions"]),
+        2,
+        &["`sessions` is not a port", "session"],
+    );
+    check(
+        portproof(&["run", "--rule", "session::no"]),
+        2,
+        &["no rule begins with `session::no`"],
+    );
+    check(
+        portproof(&["run", "--port", "identity", "--rule", "session::"]),
+        2,
+        &["no rule is both"],
+    );
+}
+
+#[test]
+fn sqlite_keeps_to_the_file_that_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a folder's file.sqlite");
+    let name = format!("sqlite:{}", file.display());
+    for _ in 0..2 {
+        check(
+            portproof(&["run", "--adapter", &name, "--port", "session"]),
+            0,
+            &["0 broken"],
+        );
+    }
+    assert!(file.is_file());
+}
+
+#[test]
+fn sqlite_says_where_it_cannot_write() {
+    let no_folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml/store.sqlite");
+    let name = format!("sqlite:{}", no_folder.display());
+    let text = check(
+        portproof(&["run", "--adapter", &name]),
+        1,
+        &["could not be reached"],
+    );
+    assert_eq!(text.matches("could not be opened").count(), 1, "{text}");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_once() {
+    let url = "postgres://ada:hunter2@127.0.0.1:1/auth";
+    let text = check(
+        portproof(&["run", "--adapter", url]),
+        1,
+        &["could not be reached"],
+    );
+    assert_eq!(text.matches("could not be opened").count(), 1, "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn a_bad_url_is_told() {
+    let url = "postgres://ada:hunter2@host:notaport/auth";
+    let text = check(
+        portproof(&["run", "--adapter", url]),
+        1,
+        &["could not be reached"],
+    );
+    assert!(!text.contains("hunter2"), "{text}");
+    let mut command = portproof(&["run", "--adapter", "postgres"]);
+    command.env("PORTPROOF_POSTGRES_URL", "not a url at all");
+    check(command, 2, &["PORTPROOF_POSTGRES_URL"]);
+}
+
+#[test]
+fn an_image_that_is_missing_is_named() {
+    let mut command = portproof(&["run", "--adapter", "postgres"]);
+    command
+        .env("PORTPROOF_POSTGRES", "docker")
+        .env("PORTPROOF_POSTGRES_IMAGE", "portproof-no-such-image:0")
+        .env_remove("PORTPROOF_POSTGRES_URL");
+    // Where there is no engine at all, that is what is said.
+    let text = check(command, 2, &["error:"]);
+    assert!(
+        text.contains("portproof-no-such-image") || text.contains("Docker"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_told_once() {
+    let server = portproof_database::postgres().await.unwrap();
+    let (start, rest) = server.url().split_once("://").unwrap();
+    let (user, place) = rest.rsplit_once('@').unwrap();
+    let user = user.split(':').next().unwrap();
+    let url = format!("{start}://{user}:wrong-hunter2@{place}");
+    let text = check(portproof(&["run", "--adapter", &url]), 1, &["password"]);
+    assert_eq!(text.matches("could not be opened").count(), 1, "{text}");
+    assert!(!text.contains("wrong-hunter2"), "{text}");
+}
+
+/// A server that dies in the middle of a run: a proxy in front of a real one, which hangs up for
+/// good after so many bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_dies_is_told_once() {
+    let server = portproof_database::postgres().await.unwrap();
+    let (before, place) = server.url().rsplit_once('@').unwrap();
+    let (address, rest) = place.split_once('/').unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let url = format!("{before}@127.0.0.1:{port}/{rest}");
+    let proxy = tokio::spawn(hang_up_after(listener, address.to_owned(), 200_000));
+    let run = tokio::task::spawn_blocking(move || {
+        check(
+            portproof(&["run", "--adapter", &url, "--port", "session"]),
+            1,
+            &["could not be checked, because its store could not be reached"],
+        )
+    });
+    run.await.unwrap();
+    proxy.abort();
+}
+
+/// Passes bytes on both ways until there were `bytes` of them, then closes everything.
+async fn hang_up_after(listener: TcpListener, address: String, bytes: u64) {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    };
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let left = Arc::new(AtomicU64::new(bytes));
+    let spent = Arc::new(tokio::sync::Notify::new());
+    let accept = async {
+        while let Ok((client, _)) = listener.accept().await {
+            let Ok(server) = TcpStream::connect(&address).await else {
+                return;
+            };
+            let (client_read, client_write) = client.into_split();
+            let (server_read, server_write) = server.into_split();
+            for (mut from, mut to) in [(client_read, server_write), (server_read, client_write)] {
+                let (left, spent) = (Arc::clone(&left), Arc::clone(&spent));
+                tokio::spawn(async move {
+                    let mut buffer = vec![0; 8192];
+                    let pass = async {
+                        while let Ok(read) = from.read(&mut buffer).await {
+                            if read == 0 || to.write_all(&buffer[..read]).await.is_err() {
+                                return;
+                            }
+                            let before = left.fetch_sub(
+                                (read as u64).min(left.load(Ordering::SeqCst)),
+                                Ordering::SeqCst,
+                            );
+                            if before <= read as u64 {
+                                spent.notify_waiters();
+                                return;
+                            }
+                        }
+                    };
+                    tokio::select! {
+                        () = pass => {}
+                        () = spent.notified() => {}
+                    }
+                });
+            }
+        }
+    };
+    tokio::select! {
+        () = accept => {}
+        () = spent.notified() => {}
+    }
+}
