@@ -264,12 +264,24 @@ impl VerdictFolder {
         Self(fs::create_dir_all(&folder).is_ok().then_some(folder))
     }
 
+    /// Writes one verdict, unless it is there already.
+    pub(crate) fn write_once(&self, outcome: &Outcome) -> io::Result<()> {
+        match self.file(outcome) {
+            Some(file) if !file.exists() => self.write(outcome),
+            _ => Ok(()),
+        }
+    }
+
+    fn file(&self, outcome: &Outcome) -> Option<PathBuf> {
+        let name = format!("{}.json", file_name(&outcome.rule));
+        self.0.as_ref().map(|folder| folder.join(name))
+    }
+
     /// Writes one verdict, whole or not at all.
     pub(crate) fn write(&self, outcome: &Outcome) -> io::Result<()> {
-        let Some(folder) = &self.0 else {
+        let Some(path) = self.file(outcome) else {
             return Ok(());
         };
-        let path = folder.join(format!("{}.json", file_name(&outcome.rule)));
         let unfinished = path.with_extension(format!("{}.tmp", std::process::id()));
         let fragment = Fragment {
             format: FORMAT,
