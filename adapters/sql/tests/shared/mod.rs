@@ -102,7 +102,7 @@ pub(crate) fn grant(subject: &str, role: &str) -> NewGrant {
 async fn cancelled_after<T>(polls: u32, call: impl Future<Output = T>) -> Option<T> {
     let done = polled(polls, call).await;
     if done.is_none() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     done
 }
@@ -227,12 +227,13 @@ pub(crate) async fn cancelled_calls_leave_nothing(ports: &Ports, name: &str) {
             "none is active"
         );
         active = now_active;
-        if done.is_some() {
+        if let Some(done) = done {
+            assert!(done.is_ok());
             break;
         }
         cancelled += 1;
     }
-    assert!(cancelled > 8, "only {cancelled} calls waited anywhere");
+    assert!(cancelled >= 4, "only {cancelled} calls waited anywhere");
 }
 
 /// Each method once or twice.
