@@ -14,6 +14,8 @@ pub struct Failure {
     pub message: String,
     /// The line of the suite that noticed.
     pub at: &'static Location<'static>,
+    /// Whether the store did not answer: the rule was not checked, and that counts as broken.
+    pub unavailable: bool,
 }
 
 impl Failure {
@@ -24,6 +26,16 @@ impl Failure {
         Self {
             message: message.into(),
             at: Location::caller(),
+            unavailable: false,
+        }
+    }
+
+    /// A failure because of this error of a call, noticed where this is called.
+    #[track_caller]
+    fn of_call(message: String, error: &PortError) -> Self {
+        Self {
+            unavailable: error.kind() == ErrorKind::Unavailable,
+            ..Self::new(message)
         }
     }
 
@@ -46,7 +58,10 @@ impl Error for Failure {}
 impl From<PortError> for Failure {
     #[track_caller]
     fn from(error: PortError) -> Self {
-        Self::new(format!("expected the call to succeed, got {error:?}"))
+        Self::of_call(
+            format!("expected the call to succeed, got {error:?}"),
+            &error,
+        )
     }
 }
 
@@ -94,9 +109,10 @@ pub fn holds(condition: bool, expected: impl Into<String>) -> Checked {
 pub fn fails<T: fmt::Debug>(what: &str, answer: PortResult<T>, expected: ErrorKind) -> Checked {
     match answer {
         Err(error) if error.kind() == expected => Ok(()),
-        Err(error) => Err(Failure::new(format!(
-            "{what}\n  expected the error {expected:?}\n  got      {error:?}"
-        ))),
+        Err(error) => Err(Failure::of_call(
+            format!("{what}\n  expected the error {expected:?}\n  got      {error:?}"),
+            &error,
+        )),
         Ok(answer) => Err(Failure::new(format!(
             "{what}\n  expected the error {expected:?}\n  got      {answer:?}"
         ))),

@@ -5,7 +5,7 @@ use std::{
     env, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::SystemTime,
 };
 
 use portproof_ports::Ports;
@@ -141,6 +141,7 @@ fn not_run(adapter: &str, rule: String) -> Outcome {
         verdict: Verdict::NotRun,
         reason: None,
         failure: None,
+        unavailable: false,
         millis: 0.0,
         calls: 0,
     }
@@ -242,13 +243,15 @@ impl VerdictFolder {
         let Some(root) = verdict_root() else {
             return Self(None);
         };
-        let run = env::var("NEXTEST_RUN_ID").unwrap_or_else(|_| {
-            let seconds = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs());
-            format!("{seconds}-{}", std::process::id())
-        });
+        let nextest = env::var("NEXTEST_RUN_ID").ok();
+        let run = nextest
+            .clone()
+            .unwrap_or_else(|| format!("cargo-{}", runs_us()));
         let folder = root.join(file_name(&run)).join(file_name(adapter));
+        if nextest.is_none() {
+            // Here one process runs all rules; what is there is of an older run.
+            let _ = fs::remove_dir_all(&folder);
+        }
         if !folder.exists() {
             prune(&root);
         }
@@ -269,6 +272,14 @@ impl VerdictFolder {
         fs::write(&unfinished, serde_json::to_vec(&fragment)?)?;
         fs::rename(unfinished, path)
     }
+}
+
+/// The process that runs the test binaries of one `cargo test` one after the other.
+fn runs_us() -> u32 {
+    #[cfg(unix)]
+    return std::os::unix::process::parent_id();
+    #[cfg(not(unix))]
+    return std::process::id();
 }
 
 /// `PORTPROOF_VERDICTS`, or `portproof` in the target folder that the test binary is in.

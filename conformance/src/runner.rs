@@ -2,7 +2,10 @@
 
 use std::{
     env, fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -17,6 +20,9 @@ use crate::{
 /// How long a case may take before it counts as hanging, in seconds, unless
 /// `PORTPROOF_TIMEOUT_SECONDS` says otherwise.
 const TIMEOUT_SECONDS: u64 = 60;
+/// After so many cases in a row that met no store, the rest is not tried any more: each would wait
+/// for the same timeouts.
+const GIVE_UP_AFTER: usize = 8;
 
 /// What a manifest makes of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +59,8 @@ pub(crate) struct Runner<S> {
     problems: Vec<String>,
     opened: OnceCell<Result<(S, S), String>>,
     timeout: Duration,
+    /// How many cases in a row met no store.
+    unavailable: AtomicUsize,
     /// What a person types to run a rule again.
     again: fn(&str) -> String,
 }
@@ -107,6 +115,7 @@ impl<S: Stores> Runner<S> {
             problems,
             opened: OnceCell::new(),
             timeout: Duration::from_secs(seconds),
+            unavailable: AtomicUsize::new(0),
             again,
         }
     }
@@ -161,6 +170,7 @@ impl<S: Stores> Runner<S> {
             verdict: Verdict::Held,
             reason: None,
             failure: None,
+            unavailable: false,
             millis: 0.0,
             calls: 0,
         };
@@ -187,6 +197,14 @@ impl<S: Stores> Runner<S> {
             }
             (Err(failure), _) => Some((Verdict::Broken, failure)),
         };
+        if let Some((_, failure)) = &broken
+            && failure.unavailable
+        {
+            outcome.unavailable = true;
+            self.unavailable.fetch_add(1, Ordering::Relaxed);
+        } else if matches!(planned.check, Check::Case(_)) {
+            self.unavailable.store(0, Ordering::Relaxed);
+        }
         if let Some((verdict, failure)) = broken {
             let whole = env::var("PORTPROOF_TRANSCRIPT").is_ok_and(|value| value == "whole");
             outcome.verdict = verdict;
@@ -207,24 +225,24 @@ impl<S: Stores> Runner<S> {
 
     async fn check(&self, check: &Check<S>) -> (crate::Checked, Transcript) {
         let nothing = Transcript::default();
-        let (first, second) = match (self.opened().await, check) {
-            (_, Check::Own(OwnCheck::Manifest)) => return (self.check_manifest(), nothing),
-            (Err(problem), _) => {
-                return (
-                    Err(Failure::new(format!(
-                        "the store could not be opened: {problem}"
-                    ))),
-                    nothing,
-                );
+        if let Check::Own(OwnCheck::Manifest) = check {
+            return (self.check_manifest(), nothing);
+        }
+        let (first, second) = match self.opened().await {
+            Ok(opened) => opened,
+            Err(problem) => {
+                let closed = format!("the store could not be opened: {problem}");
+                return (Err(unavailable(closed)), nothing);
             }
-            (Ok((first, _)), Check::Own(OwnCheck::Disclaimed)) => {
-                return (self.check_disclaimed(first).await, nothing);
-            }
-            (Ok(opened), Check::Case(_)) => opened,
         };
         let Check::Case(case) = check else {
-            return (Ok(()), nothing);
+            return (self.check_disclaimed(first).await, nothing);
         };
+        if self.unavailable.load(Ordering::Relaxed) >= GIVE_UP_AFTER {
+            let gone =
+                format!("not tried: the store did not answer {GIVE_UP_AFTER} cases in a row");
+            return (Err(unavailable(gone)), nothing);
+        }
         let context = Context::new(
             first,
             second,
@@ -258,7 +276,13 @@ impl<S: Stores> Runner<S> {
                     let second = self.target.second(&first).await?;
                     Ok::<_, Box<dyn std::error::Error + Send + Sync>>((first, second))
                 };
-                open.await.map_err(|error| error.to_string())
+                match tokio::time::timeout(self.timeout, open).await {
+                    Ok(opened) => opened.map_err(|error| error.to_string()),
+                    Err(_) => Err(format!(
+                        "the target did not open it within {} s",
+                        self.timeout.as_secs()
+                    )),
+                }
             })
             .await
             .as_ref()
@@ -290,6 +314,14 @@ impl<S: Stores> Runner<S> {
             }
         }
         Ok(())
+    }
+}
+
+/// A failure to reach the store at all.
+fn unavailable(message: String) -> Failure {
+    Failure {
+        unavailable: true,
+        ..Failure::new(message)
     }
 }
 

@@ -47,6 +47,9 @@ pub struct Outcome {
     pub reason: Option<String>,
     /// The bug report, when it was broken, waived or not.
     pub failure: Option<String>,
+    /// Whether its case could not run, because the store did not open or did not answer. That
+    /// counts as broken.
+    pub unavailable: bool,
     /// How long its case took, in milliseconds.
     pub millis: f64,
     /// How many calls on the adapter its case made.

@@ -1,1 +1,13 @@
-//! Being written.
+//! The reference adapters as targets: what their own conformance tests, the command line and the
+//! tests of the kit all run the suites on.
+
+mod memory;
+mod postgres;
+mod sqlite;
+
+pub use memory::Memory;
+pub use postgres::{Place, Postgres};
+pub use sqlite::Sqlite;
+
+/// The password that seals keys in the targets' stores.
+const KEYSTORE_PASSWORD: &str = "the password of a test's keystore";

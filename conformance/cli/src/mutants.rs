@@ -1,0 +1,93 @@
+//! `portproof mutants`: which rules notice which fault.
+
+use portproof::{
+    catalogue,
+    mutants::{Killed, score},
+    suites,
+};
+use portproof_mutants::{Modest, Reference, all, related};
+use serde::Serialize;
+
+use crate::error::CliError;
+
+#[derive(Serialize)]
+struct Json {
+    mutants: Vec<Killed>,
+}
+
+/// Runs the mutants of these ports, or all; answers whether each was killed by its rule.
+pub(crate) async fn run(ports: &[String], json: bool) -> Result<bool, CliError> {
+    let rules = catalogue();
+    let chosen = |rule: &str| {
+        ports.is_empty()
+            || ports
+                .iter()
+                .any(|port| rule.split("::").next() == Some(port))
+    };
+    if let Some(unknown) = ports
+        .iter()
+        .find(|port| !rules.iter().any(|rule| rule.port() == **port))
+    {
+        let mut names: Vec<&str> = rules.iter().map(|rule| rule.port()).collect();
+        names.dedup();
+        return Err(CliError::UnknownPort(unknown.clone(), names.join(", ")));
+    }
+    let disclaimed = |id: &str| rules.iter().any(|rule| rule.id == id && rule.disclaimed);
+    let (of_modest, of_reference): (Vec<_>, Vec<_>) = all()
+        .into_iter()
+        .filter(|mutant| chosen(mutant.breaks))
+        .partition(|mutant| disclaimed(mutant.breaks));
+    let suites = suites::core();
+    let show = |killed: &Killed| {
+        if !json {
+            print(killed);
+        }
+    };
+    let mut results = score(Reference::default, &suites, &of_reference, related, show).await;
+    results.extend(score(Modest::default, &suites, &of_modest, related, show).await);
+    let killed = results.iter().filter(|result| result.is_killed()).count();
+    let without: Vec<&str> = rules
+        .iter()
+        .filter(|rule| chosen(rule.id) && !results.iter().any(|result| result.breaks == rule.id))
+        .map(|rule| rule.id)
+        .collect();
+    let all_killed = killed == results.len() && without.is_empty();
+    if json {
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&Json { mutants: results })?
+        );
+        return Ok(all_killed);
+    }
+    let re_enacted = results
+        .iter()
+        .filter(|result| result.source.is_some())
+        .count();
+    println!(
+        "\n{} rules, {} mutants ({re_enacted} re-enact a real bug), {killed} killed, {} survivors",
+        rules.iter().filter(|rule| chosen(rule.id)).count(),
+        results.len(),
+        results.len() - killed,
+    );
+    for rule in without {
+        println!("no mutant breaks {rule}");
+    }
+    Ok(all_killed)
+}
+
+fn print(killed: &Killed) {
+    let mark = if killed.is_killed() {
+        "killed  "
+    } else {
+        "SURVIVED"
+    };
+    println!("{mark} {}", killed.id);
+    println!("         by {}", killed.breaks);
+    for rule in killed
+        .killed_by
+        .iter()
+        .filter(|rule| *rule != killed.breaks)
+    {
+        println!("         and {rule}");
+    }
+}

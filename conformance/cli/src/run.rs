@@ -1,0 +1,154 @@
+//! `portproof run`: progress while it runs, bug reports, and a table at the end.
+
+use std::{fs, time::Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use portproof::{Report, Rule, Selection, Verdict, catalogue};
+use serde::Serialize;
+
+use crate::{RunArguments, adapters::Adapter, error::CliError, table::print_table};
+
+/// The version of the JSON that `--json` writes.
+const FORMAT: u32 = 1;
+
+/// An adapter's report, and how long it took.
+pub(crate) struct Timed {
+    pub(crate) report: Report,
+    pub(crate) seconds: f64,
+}
+
+/// Runs the suites; answers whether no rule is broken.
+pub(crate) async fn run(arguments: RunArguments) -> Result<bool, CliError> {
+    let rules = catalogue();
+    let selection = select(&rules, &arguments)?;
+    let adapters = if arguments.adapters.is_empty() {
+        Adapter::all().await?
+    } else {
+        let mut named = Vec::new();
+        for name in &arguments.adapters {
+            named.push(Adapter::named(name).await?);
+        }
+        named
+    };
+    let selected = rules
+        .iter()
+        .filter(|rule| selection.holds(rule.port(), rule.id))
+        .count();
+    let mut reports = Vec::new();
+    for (adapter, took) in &adapters {
+        if let Some(took) = took {
+            println!("{took}");
+        }
+        reports.push(check(adapter, &selection, selected).await);
+    }
+    for Timed { report, .. } in &reports {
+        print_broken(report);
+    }
+    print_table(&reports);
+    if let Some(file) = arguments.json {
+        write_json(&reports, &file).map_err(|error| CliError::Write(file, error))?;
+    }
+    Ok(reports.iter().all(|timed| timed.report.is_green()))
+}
+
+/// What a person chose, with names that exist.
+fn select(rules: &[Rule], arguments: &RunArguments) -> Result<Selection, CliError> {
+    let mut ports: Vec<&str> = rules.iter().map(Rule::port).collect();
+    ports.dedup();
+    for port in &arguments.ports {
+        if !ports.contains(&&**port) {
+            return Err(CliError::UnknownPort(port.clone(), ports.join(", ")));
+        }
+    }
+    for prefix in &arguments.rules {
+        if !rules.iter().any(|rule| rule.id.starts_with(&**prefix)) {
+            return Err(CliError::UnknownRule(prefix.clone()));
+        }
+    }
+    let selection = Selection {
+        ports: arguments.ports.clone(),
+        rules: arguments.rules.clone(),
+    };
+    if !rules
+        .iter()
+        .any(|rule| selection.holds(rule.port(), rule.id))
+    {
+        return Err(CliError::NothingSelected);
+    }
+    Ok(selection)
+}
+
+async fn check(adapter: &Adapter, selection: &Selection, rules: usize) -> Timed {
+    // Draws nothing where the error output is not a terminal.
+    let bar = ProgressBar::new(rules as u64);
+    if let Ok(style) = ProgressStyle::with_template("{prefix:>9} {bar:24} {pos}/{len} {msg}") {
+        bar.set_style(style);
+    }
+    bar.set_prefix(adapter.name());
+    let started = Instant::now();
+    let mut broken = 0;
+    let report = adapter
+        .check(selection, |outcome| {
+            bar.inc(1);
+            if outcome.verdict == Verdict::Broken {
+                broken += 1;
+                bar.set_message(format!("{broken} broken"));
+            }
+        })
+        .await;
+    bar.finish_and_clear();
+    Timed {
+        report,
+        seconds: started.elapsed().as_secs_f64(),
+    }
+}
+
+/// Prints a bug report for every broken rule; those that were not checked because the store was
+/// not there are told in one message.
+fn print_broken(report: &Report) {
+    let (unavailable, broken): (Vec<_>, Vec<_>) =
+        report.broken().partition(|outcome| outcome.unavailable);
+    for outcome in broken {
+        println!("{}\n", outcome.failure.as_deref().unwrap_or_default());
+    }
+    if let Some(first) = unavailable.first() {
+        let text = first.failure.as_deref().unwrap_or_default();
+        println!(
+            "{}: {} of {} rules could not be checked, because its store could not be reached. The first:\n\n{text}\n",
+            report.adapter,
+            unavailable.len(),
+            report.outcomes.len()
+        );
+    }
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    format: u32,
+    kit: &'static str,
+    adapters: Vec<JsonAdapter<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonAdapter<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    seconds: f64,
+    green: bool,
+}
+
+fn write_json(reports: &[Timed], file: &std::path::Path) -> std::io::Result<()> {
+    let json = Json {
+        format: FORMAT,
+        kit: env!("CARGO_PKG_VERSION"),
+        adapters: reports
+            .iter()
+            .map(|timed| JsonAdapter {
+                report: &timed.report,
+                seconds: timed.seconds,
+                green: timed.report.is_green(),
+            })
+            .collect(),
+    };
+    fs::write(file, serde_json::to_vec_pretty(&json)?)
+}

@@ -1,0 +1,53 @@
+# What a person and the continuous integration run: the same commands.
+
+# Lists the recipes.
+default:
+    @just --list
+
+# Builds everything.
+build:
+    cargo build --workspace --all-targets
+
+# Runs the suites on every adapter that can be had, and prints the table.
+run *arguments:
+    cargo run -- {{ arguments }}
+
+# Runs all tests.
+test *arguments:
+    cargo test --workspace {{ arguments }}
+
+# Runs all tests, a process each.
+nextest *arguments:
+    cargo nextest run --workspace {{ arguments }}
+
+# Checks format, lints, documentation and dependencies.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+    cargo deny check bans licenses sources
+
+# Builds and opens the documentation.
+docs:
+    cargo doc --workspace --no-deps --open
+
+# Runs the mutants and prints which rules notice each.
+mutants *arguments:
+    cargo run --release -- mutants {{ arguments }}
+
+# Runs the cargo-mutants tool over the reference adapter and the suites; takes hours.
+cargo-mutants:
+    cargo mutants --package portproof-memory --test-package portproof-memory,portproof-mutants
+    cargo mutants --package portproof --file 'conformance/src/suites/**' --test-package portproof-mutants
+
+# Measures the suites on every adapter, five runs each.
+bench:
+    cargo bench -p portproof-tests --bench catalogue
+
+# Builds a Postgres image from Debian packages, for machines that reach no image registry.
+image tag="portproof-postgres:15":
+    fixtures/postgres-image/build.sh {{ tag }}
+
+# Writes the committed catalogue anew after a rule was added.
+catalogue:
+    PORTPROOF_BLESS=1 cargo test -p portproof --test catalogue

@@ -1,0 +1,119 @@
+//! The Postgres adapter as a target.
+
+use std::sync::Arc;
+
+use portproof::{Manifest, Opened, Target, async_trait};
+use portproof_database::Server;
+use portproof_ports::Ports;
+use portproof_postgres::PostgresAdapter;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use tokio::sync::OnceCell;
+
+use crate::KEYSTORE_PASSWORD;
+
+/// The schema that the targets use, so that they keep out of the way of whatever else is in a
+/// database.
+const SCHEMA: &str = "portproof_conformance";
+
+/// Which server to use.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// Whichever can be had: see `portproof_database::postgres`.
+    Any,
+    /// This one, which was found already.
+    Server(Server),
+    /// The database of this URL.
+    Url(String),
+}
+
+/// The Postgres adapter.
+#[derive(Clone, Debug)]
+pub struct Postgres {
+    name: String,
+    place: Place,
+    server: Arc<OnceCell<Server>>,
+}
+
+impl Postgres {
+    /// The adapter on this server.
+    #[must_use]
+    pub fn new(place: Place) -> Self {
+        Self {
+            name: "postgres".to_owned(),
+            place,
+            server: Arc::default(),
+        }
+    }
+
+    async fn url(&self) -> Opened<String> {
+        match &self.place {
+            Place::Url(url) => Ok(url.clone()),
+            Place::Server(server) => Ok(server.url().to_owned()),
+            Place::Any => {
+                // Held for as long as the target: that is what keeps the server alive.
+                let server = self
+                    .server
+                    .get_or_try_init(portproof_database::postgres)
+                    .await?;
+                Ok(server.url().to_owned())
+            }
+        }
+    }
+
+    async fn connect(&self) -> Opened<Ports> {
+        let adapter = PostgresAdapter::options(&self.url().await?)
+            .schema(SCHEMA)
+            .keystore_password(KEYSTORE_PASSWORD)
+            .connect()
+            .await?;
+        Ok(adapter.ports())
+    }
+
+    /// Every row of every table, as text: bytes in hex, as Postgres writes them.
+    async fn rows(&self) -> Opened<Vec<u8>> {
+        let mut connection = PgConnection::connect(&self.url().await?).await?;
+        let tables = sqlx::query(
+            "SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables
+             WHERE table_schema = $1",
+        )
+        .bind(SCHEMA)
+        .fetch_all(&mut connection)
+        .await?;
+        let mut dump = Vec::new();
+        for table in tables {
+            let table: String = table.try_get(0)?;
+            // The name comes quoted from the server itself.
+            let rows = sqlx::query(AssertSqlSafe(format!("SELECT t::text FROM {table} t")))
+                .fetch_all(&mut connection)
+                .await?;
+            for row in rows {
+                dump.extend(row.try_get::<String, _>(0)?.into_bytes());
+            }
+        }
+        connection.close().await?;
+        Ok(dump)
+    }
+}
+
+#[async_trait]
+impl Target for Postgres {
+    fn manifest(&self) -> Manifest {
+        Manifest::new(&self.name)
+    }
+
+    async fn open(&self) -> Opened<Ports> {
+        self.connect().await
+    }
+
+    async fn second(&self, _first: &Ports) -> Opened<Ports> {
+        self.connect().await
+    }
+
+    async fn reopen(&self) -> Option<Opened<Ports>> {
+        Some(self.connect().await)
+    }
+
+    async fn dump(&self) -> Option<Opened<Vec<u8>>> {
+        Some(self.rows().await)
+    }
+}
