@@ -87,6 +87,13 @@ async fn the_servers_defaults_do_not_matter() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_of_many_wins() {
+    let options = fresh("test_many").await.keystore_password("hunter2");
+    let adapter = options.connect().await.unwrap();
+    shared::one_of_many_wins(&adapter.ports(), "many").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sixteen_may_migrate_at_once() {
     let options = fresh("test_sixteen").await.pool_size(1);
     let all = (0..16).map(|_| {

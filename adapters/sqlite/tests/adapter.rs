@@ -59,6 +59,14 @@ async fn cancelled_calls_leave_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_of_many_wins() {
+    let directory = Directory::new("many").unwrap();
+    let options = options(&directory.file()).keystore_password("hunter2");
+    let adapter = options.open().await.unwrap();
+    shared::one_of_many_wins(&adapter.ports(), "many").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sixteen_may_migrate_at_once() {
     let directory = Directory::new("sixteen").unwrap();
     let all = (0..16).map(|_| {

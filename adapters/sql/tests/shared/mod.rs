@@ -236,6 +236,141 @@ pub(crate) async fn cancelled_calls_leave_nothing(ports: &Ports, name: &str) {
     assert!(cancelled >= 4, "only {cancelled} calls waited anywhere");
 }
 
+/// What each of these callers is answered, when they all begin at once.
+async fn at_once<T, F>(callers: impl Iterator<Item = F>) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let callers: Vec<_> = callers.map(tokio::spawn).collect();
+    let mut answers = Vec::new();
+    for caller in callers {
+        answers.push(caller.await.unwrap());
+    }
+    answers
+}
+
+fn winners<T>(answers: &[PortResult<T>], lost: &PortError) -> usize {
+    let losers = answers.iter().filter_map(|answer| answer.as_ref().err());
+    assert!(
+        losers.clone().all(|error| error == lost),
+        "{:?}",
+        losers.collect::<Vec<_>>()
+    );
+    answers.iter().filter(|answer| answer.is_ok()).count()
+}
+
+/// Sixteen who want the same: one gets it, and the others are told why not.
+pub(crate) async fn one_of_many_wins(ports: &Ports, name: &str) {
+    let tenant = &tenant(name);
+    for round in 0..8 {
+        let (ports, tenant) = (ports.clone(), tenant.clone());
+        let identity = ports.identity.clone().unwrap();
+        let answers = at_once((0..16).map(|n| {
+            let (identity, tenant) = (identity.clone(), tenant.clone());
+            let (mine, wanted) = (format!("a{round}-{n}@x.se"), format!("z{round}@x.se"));
+            let new = new_identity(&format!("identity {round} {n}"), &[&mine, &wanted]);
+            async move { identity.create(&tenant, new, at(1)).await }
+        }));
+        let taken = PortError::already_exists("identifier");
+        assert_eq!(winners(&answers.await, &taken), 1);
+
+        let credentials = ports.credentials.clone().unwrap();
+        let answers = at_once((0..16).map(|n| {
+            let (credentials, tenant) = (credentials.clone(), tenant.clone());
+            let new = api_key(&format!("key {round} {n}"), format!("{round}").as_bytes());
+            async move { credentials.add(&tenant, new, at(1)).await }
+        }));
+        assert_eq!(
+            winners(&answers.await, &PortError::already_exists("lookup")),
+            1
+        );
+
+        let keystore = ports.keystore.clone().unwrap();
+        let active = keystore
+            .active(&tenant, KeyUse::Signing)
+            .await
+            .unwrap()
+            .map(|key| key.id);
+        for n in 0..16 {
+            let key = new_key(&format!("key {round} {n}"));
+            keystore.insert(&tenant, key, at(1)).await.unwrap();
+        }
+        let answers = at_once((0..16).map(|n| {
+            let (keystore, tenant, active) = (keystore.clone(), tenant.clone(), active.clone());
+            let next = KeyId::new(format!("key {round} {n}")).unwrap();
+            let signing = KeyUse::Signing;
+            async move {
+                keystore
+                    .rotate(&tenant, signing, active, &next, at(9), at(2))
+                    .await
+            }
+        }));
+        assert_eq!(winners(&answers.await, &PortError::stale("active key")), 1);
+
+        let policies = ports.policies.clone().unwrap();
+        let save = |expected| {
+            let (policies, tenant) = (policies.clone(), tenant.clone());
+            at_once((0..16).map(move |n| {
+                let (policies, tenant) = (policies.clone(), tenant.clone());
+                let mut role = role(&format!("role {round}"));
+                role.name = Text::new(format!("{expected:?} {n}")).unwrap();
+                async move { policies.save_role(&tenant, expected, role, at(1)).await }
+            }))
+        };
+        let stale = PortError::stale("role");
+        assert_eq!(winners(&save(Expected::Absent).await, &stale), 1);
+        let first = Expected::Version(Version::FIRST);
+        assert_eq!(winners(&save(first).await, &stale), 1);
+        let mut versions: Vec<i64> = save(Expected::Anything)
+            .await
+            .into_iter()
+            .map(|role| role.unwrap().version.get())
+            .collect();
+        versions.sort_unstable();
+        assert_eq!(versions, (3..19).collect::<Vec<_>>());
+
+        let assignments = ports.assignments.clone().unwrap();
+        let answers = at_once((0..16).map(|n| {
+            let (policies, assignments) = (policies.clone(), assignments.clone());
+            let (tenant, id) = (
+                tenant.clone(),
+                RoleId::new(format!("role {round}")).unwrap(),
+            );
+            async move {
+                if n == 8 {
+                    return policies.delete_role(&tenant, &id).await.map(|_| 0);
+                }
+                let grants = ["a", "b", "c"].map(|s| grant(&format!("{s}{n}"), id.as_str()));
+                assignments.assign_many(&tenant, &grants, at(1)).await
+            }
+        }));
+        winners(&answers.await, &PortError::not_found("role"));
+        let page = PageRequest::first(100).unwrap();
+        let id = RoleId::new(format!("role {round}")).unwrap();
+        let left = assignments.holders_of(&tenant, &id, &page).await.unwrap();
+        assert_eq!(left.items, [], "grants of a role that is gone");
+
+        let subject = SubjectId::new(format!("subject {round}")).unwrap();
+        let answers = at_once((0..16).map(|n| {
+            let (assignments, tenant) = (assignments.clone(), tenant.clone());
+            let subject = subject.clone();
+            let named = |m| AttributeName::new(format!("{n} {m}")).unwrap();
+            let set = || AttributeChange::Set(document());
+            let changes: BTreeMap<_, _> = (0..20).map(|m| (named(m), set())).collect();
+            async move {
+                assignments
+                    .merge_attributes(&tenant, &subject, &changes)
+                    .await
+            }
+        }));
+        let full = PortError::refused("attributes", "are more than 256");
+        assert_eq!(winners(&answers.await, &full), 12);
+        let known = assignments.attributes(&tenant, &subject).await.unwrap();
+        assert_eq!(known.len(), 240);
+    }
+}
+
 /// Each method once or twice.
 pub(crate) async fn smoke(ports: &Ports, name: &str) {
     let tenant = &tenant(name);
