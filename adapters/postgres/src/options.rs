@@ -280,7 +280,7 @@ fn is_identifier(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn refused(options: PostgresOptions) -> ConnectError {
+    fn refused(options: &PostgresOptions) -> ConnectError {
         options.driver().unwrap_err()
     }
 
@@ -292,18 +292,18 @@ mod tests {
             ConnectError::Option { option, .. } => option,
             error => panic!("{error:?}"),
         };
-        assert_eq!(option(refused(options.clone().pool_size(0))), "pool_size");
+        assert_eq!(option(refused(&options.clone().pool_size(0))), "pool_size");
         for schema in ["", "a\"b", "Auth", "1a", "pg_auth", &"a".repeat(64)] {
             assert_eq!(
-                option(refused(options.clone().schema(schema))),
+                option(refused(&options.clone().schema(schema))),
                 "schema",
                 "{schema}"
             );
         }
         let zero = options.clone().statement_timeout(Duration::ZERO);
-        assert_eq!(option(refused(zero)), "statement_timeout");
+        assert_eq!(option(refused(&zero)), "statement_timeout");
         let previous = options.previous_keystore_password("x");
-        assert_eq!(option(refused(previous)), "previous_keystore_password");
+        assert_eq!(option(refused(&previous)), "previous_keystore_password");
     }
 
     #[test]
@@ -314,7 +314,7 @@ mod tests {
             "mysql://a:hunter2@b",
             "postgres://a:hunter2@b:port/c",
         ] {
-            let error = refused(PostgresOptions::new(url));
+            let error = refused(&PostgresOptions::new(url));
             assert!(
                 matches!(error, ConnectError::Url { .. }),
                 "{url}: {error:?}"

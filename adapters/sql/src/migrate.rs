@@ -123,7 +123,7 @@ async fn apply(
 pub(crate) async fn check(database: &Database) -> PortResult<()> {
     let found = recorded(database).await?;
     match missing(&found, database.dialect()) {
-        Ok(steps) if steps.is_empty() => Ok(()),
+        Ok([]) => Ok(()),
         _ => Err(PortError::corrupt("schema")),
     }
 }

@@ -1,8 +1,8 @@
 //! Connections, kept open between calls: what every driver needs and none should write again.
 //!
-//! A caller may drop a call wherever it waits. A connection that is lent out and does not come back
-//! by [`Lease::give_back`] is closed, which makes the server undo whatever it was doing: nobody ever
-//! gets a connection with somebody else's transaction on it.
+//! A caller may drop a call wherever it waits. A connection that is lent out and is not given back
+//! in good order is closed, which makes the server undo whatever it was doing: nobody ever gets a
+//! connection with somebody else's transaction on it.
 
 use std::{
     borrow::Cow,
@@ -123,30 +123,20 @@ impl<D: Driver> Pool<D> {
             .await
             .map_err(|_| Failure::unavailable("no connection became free in time"))?
             .map_err(|_| Failure::unavailable("the pool is closed"))?;
-        while let Some(connection) = self.0.take_idle() {
-            let mut lease = Lease::new(connection, permit, Arc::clone(&self.0));
+        let mut lease = Lease {
+            connection: self.0.take_idle(),
+            _permit: permit,
+            shared: Arc::clone(&self.0),
+        };
+        while lease.connection.is_some() {
             if !checked || lease.ping().await.is_ok() {
                 return Ok(lease);
             }
-            return self.replace(lease).await;
+            // It is dead, and what died with it (a restart of the server ends all) goes, too.
+            lease.connection = self.0.take_idle();
         }
-        let connection = self.0.driver.connect().await?;
-        Ok(Lease::new(connection, permit, Arc::clone(&self.0)))
-    }
-
-    /// A live connection in place of one that turned out to be dead. What died with it (a restart of
-    /// the server ends all of them) is thrown away, too.
-    async fn replace(&self, mut dead: Lease<D>) -> Result<Lease<D>, Failure> {
-        dead.connection = None;
-        while let Some(connection) = self.0.take_idle() {
-            dead.connection = Some(connection);
-            if dead.ping().await.is_ok() {
-                return Ok(dead);
-            }
-            dead.connection = None;
-        }
-        dead.connection = Some(self.0.driver.connect().await?);
-        Ok(dead)
+        lease.connection = Some(self.0.driver.connect().await?);
+        Ok(lease)
     }
 }
 
@@ -177,18 +167,6 @@ struct Lease<D: Driver> {
 }
 
 impl<D: Driver> Lease<D> {
-    fn new(
-        connection: D::Connection,
-        permit: OwnedSemaphorePermit,
-        shared: Arc<Shared<D>>,
-    ) -> Self {
-        Self {
-            connection: Some(connection),
-            _permit: permit,
-            shared,
-        }
-    }
-
     async fn ping(&mut self) -> Result<(), Failure> {
         let connection = self.connection.as_mut().ok_or(Failure::Lost)?;
         self.shared.driver.ping(connection).await

@@ -237,8 +237,11 @@ impl SessionStore for SqlSessionStore {
             WHERE tenant = $1 AND expires_at <= $2 ORDER BY expires_at, id LIMIT $3";
         const LEFT: &str =
             "SELECT 1 FROM auth_sessions WHERE tenant = $1 AND expires_at <= $2 LIMIT 1";
+        // Selected before, and not within the condition: there a database may select once for each
+        // row that it looks at, and so more than asked for in all.
         let sql = format!(
-            "DELETE FROM auth_sessions WHERE tenant = $1 AND expires_at <= $2 AND id IN ({})",
+            "WITH chosen AS ({}) DELETE FROM auth_sessions \
+             WHERE tenant = $1 AND expires_at <= $2 AND id IN (SELECT id FROM chosen)",
             self.0.dialect().locking(SELECT)
         );
         let at_most = u64::from(at_most);

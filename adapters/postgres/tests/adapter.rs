@@ -1,0 +1,327 @@
+//! What is this adapter's own: connecting, migrating, sealing, and what a dropped call leaves.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops at what it does not expect"
+)]
+
+#[path = "../../sql/tests/shared/mod.rs"]
+mod shared;
+mod support;
+
+use std::time::Duration;
+
+use portproof_ports::{ErrorKind, KeyId, PortError};
+use portproof_postgres::{
+    ConnectError, MigrateError, PostgresAdapter, PostgresOptions, SealingError,
+};
+use shared::{at, new_key, new_session, tenant};
+use sqlx::{Connection, PgConnection};
+
+async fn raw() -> PgConnection {
+    PgConnection::connect(&support::postgres().await.unwrap())
+        .await
+        .unwrap()
+}
+
+async fn execute(sql: impl Into<String>) {
+    let sql = sqlx::AssertSqlSafe(sql.into());
+    sqlx::raw_sql(sql).execute(&mut raw().await).await.unwrap();
+}
+
+/// Options for a schema of the test's own, which is dropped first.
+async fn fresh(schema: &str) -> PostgresOptions {
+    execute(format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await;
+    PostgresAdapter::options(&support::postgres().await.unwrap()).schema(schema)
+}
+
+/// The server's URL with other parts.
+async fn url_with(change: impl Fn(&mut sqlx::postgres::PgConnectOptions)) -> String {
+    use sqlx::ConnectOptions;
+    let mut options = support::postgres().await.unwrap().parse().unwrap();
+    change(&mut options);
+    options.to_url_lossy().to_string()
+}
+
+#[tokio::test]
+async fn every_port_answers() {
+    let options = fresh("test_smoke")
+        .await
+        .pool_size(1)
+        .keystore_password("hunter2");
+    let adapter = options.connect().await.unwrap();
+    shared::smoke(&adapter.ports(), "smoke").await;
+}
+
+#[tokio::test]
+async fn cancelled_calls_leave_nothing() {
+    let options = fresh("test_cancelled")
+        .await
+        .pool_size(1)
+        .keystore_password("hunter2");
+    let adapter = options.connect().await.unwrap();
+    shared::cancelled_calls_leave_nothing(&adapter.ports(), "cancelled").await;
+}
+
+#[tokio::test]
+async fn the_servers_defaults_do_not_matter() {
+    let url = support::postgres().await.unwrap();
+    let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
+    let user = options.get_username().to_owned();
+    execute("DROP DATABASE IF EXISTS portproof_defaults").await;
+    execute("CREATE DATABASE portproof_defaults").await;
+    for setting in [
+        "default_transaction_isolation = 'serializable'",
+        "TimeZone = 'America/St_Johns'",
+        "default_transaction_read_only = on",
+        "search_path = ''",
+    ] {
+        execute(format!("ALTER DATABASE portproof_defaults SET {setting}")).await;
+    }
+    let url = url_with(|options| *options = options.clone().database("portproof_defaults")).await;
+    let options = PostgresAdapter::options(&url)
+        .pool_size(2)
+        .keystore_password("hunter2");
+    let adapter = options.connect().await.unwrap();
+    shared::smoke(&adapter.ports(), &user).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_of_many_wins() {
+    let options = fresh("test_many").await.keystore_password("hunter2");
+    let adapter = options.connect().await.unwrap();
+    shared::one_of_many_wins(&adapter.ports(), "many").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sixteen_may_migrate_at_once() {
+    let options = fresh("test_sixteen").await.pool_size(1);
+    let all = (0..16).map(|_| {
+        let options = options.clone();
+        tokio::spawn(async move { options.connect().await.map(|_| ()) })
+    });
+    for one in all.collect::<Vec<_>>() {
+        one.await.unwrap().unwrap();
+    }
+    let adapter = options.connect().await.unwrap();
+    adapter.migrate().await.unwrap();
+    adapter.ports().session.unwrap().ready().await.unwrap();
+}
+
+#[tokio::test]
+async fn another_schema_is_told() {
+    let options = fresh("test_schema").await;
+    let adapter = options.clone().migrate(false).connect().await.unwrap();
+    let sessions = adapter.ports().session.unwrap();
+    assert_eq!(sessions.ready().await, Err(PortError::corrupt("schema")));
+    adapter.migrate().await.unwrap();
+    assert_eq!(sessions.ready().await, Ok(()));
+
+    let records = "test_schema.auth_migrations";
+    execute(format!(
+        "INSERT INTO {records} VALUES (2, 'the future', '')"
+    ))
+    .await;
+    assert_eq!(sessions.ready().await, Err(PortError::corrupt("schema")));
+    let newer = options.clone().connect().await.unwrap_err();
+    assert_eq!(
+        newer,
+        ConnectError::Schema(MigrateError::Newer { found: 2, known: 1 })
+    );
+
+    execute(format!("DELETE FROM {records} WHERE number = 2")).await;
+    execute(format!("UPDATE {records} SET digest = 'other'")).await;
+    let changed = options.clone().connect().await.unwrap_err();
+    assert_eq!(
+        changed,
+        ConnectError::Schema(MigrateError::Changed { number: 1 })
+    );
+
+    execute(format!("DELETE FROM {records}")).await;
+    let partial = options.connect().await.unwrap_err();
+    assert_eq!(
+        partial,
+        ConnectError::Schema(MigrateError::Partial { number: 1 })
+    );
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_connection_is_told() {
+    let connect = async |url: &str| {
+        let timeout = Duration::from_secs(2);
+        let options = PostgresAdapter::options(url).connect_timeout(timeout);
+        let error = options.connect().await.unwrap_err();
+        assert!(
+            !format!("{error} {error:?}").contains("hunter2"),
+            "{error:?}"
+        );
+        error
+    };
+    let url = url_with(|options| *options = options.clone().port(1)).await;
+    assert!(matches!(
+        connect(&url).await,
+        ConnectError::Unreachable { .. }
+    ));
+    let url = url_with(|options| *options = options.clone().username("nobody")).await;
+    assert!(matches!(
+        connect(&url).await,
+        ConnectError::WrongPassword { .. }
+    ));
+    let url = url_with(|options| *options = options.clone().database("no such")).await;
+    assert!(matches!(
+        connect(&url).await,
+        ConnectError::NoDatabase { .. }
+    ));
+    let url = url_with(|options| {
+        *options = options.clone().ssl_mode(sqlx::postgres::PgSslMode::Require);
+    });
+    assert!(matches!(
+        connect(&url.await).await,
+        ConnectError::Tls { .. }
+    ));
+
+    execute(
+        "DO $$ BEGIN CREATE ROLE portproof_guest LOGIN PASSWORD 'hunter2'; \
+         EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+    )
+    .await;
+    let guest = |options: &mut sqlx::postgres::PgConnectOptions| {
+        *options = options
+            .clone()
+            .username("portproof_guest")
+            .password("hunter2");
+    };
+    let url = url_with(guest).await;
+    let options = PostgresAdapter::options(&url).schema("test_guest");
+    let error = options.connect().await.unwrap_err();
+    assert!(
+        matches!(error, ConnectError::NoPermission { .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_is_used_again() {
+    let options = fresh("test_lost").await.pool_size(4);
+    let application = "application_name=portproof_lost";
+    let url = support::postgres().await.unwrap();
+    let separator = if url.contains('?') { '&' } else { '?' };
+    let url = format!("{url}{separator}{application}");
+    drop(options);
+    let options = PostgresAdapter::options(&url)
+        .schema("test_lost")
+        .pool_size(4);
+    let sessions = &options.connect().await.unwrap().ports().session.unwrap();
+    let tenant = &tenant("lost");
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                WHERE application_name = 'portproof_lost'";
+    for round in 0..20 {
+        let id = format!("session {round}");
+        let new = new_session(id.as_bytes(), "ada");
+        let (a, b, c) = tokio::join!(
+            sessions.get(tenant, &new.id, at(1)),
+            sessions.get(tenant, &new.id, at(1)),
+            sessions.get(tenant, &new.id, at(1)),
+        );
+        assert!(a.is_ok() && b.is_ok() && c.is_ok());
+        execute(kill).await;
+        if round % 2 == 0 {
+            sessions.create(tenant, new.clone(), at(1)).await.unwrap();
+        } else {
+            assert_eq!(sessions.get(tenant, &new.id, at(1)).await, Ok(None));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_full_pool_and_a_slow_statement_are_unavailable() {
+    let options = fresh("test_slow").await.pool_size(1);
+    let options = options
+        .statement_timeout(Duration::from_millis(300))
+        .acquire_timeout(Duration::from_millis(100));
+    let sessions = &options.connect().await.unwrap().ports().session.unwrap();
+    let tenant = &tenant("slow");
+    let new = new_session(b"slow", "ada");
+    sessions.create(tenant, new.clone(), at(1)).await.unwrap();
+    let mut blocker = raw().await;
+    let mut lock = blocker.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE test_slow.auth_sessions IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    let (slow, full) = tokio::join!(
+        sessions.touch(tenant, &new.id, at(2)),
+        sessions.get(tenant, &new.id, at(2))
+    );
+    assert_eq!(slow.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(full.unwrap_err().kind(), ErrorKind::Unavailable);
+    lock.rollback().await.unwrap();
+    assert!(
+        sessions
+            .get(tenant, &new.id, at(2))
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn keys_are_sealed_and_resealed() {
+    let options = &fresh("test_sealing").await.pool_size(2);
+    let open = |password: &'static str| options.clone().keystore_password(password);
+    let (first, second) = tokio::join!(open("one").connect(), open("one").connect());
+    let (first, second) = (first.unwrap().ports(), second.unwrap().ports());
+    let (first, second) = (first.keystore.unwrap(), second.keystore.unwrap());
+    let tenant = &tenant("sealing");
+    for id in ["a", "b"] {
+        first.insert(tenant, new_key(id), at(1)).await.unwrap();
+    }
+    let id = &KeyId::new("a").unwrap();
+    let key = second.get(tenant, id).await.unwrap();
+    assert_eq!(key.as_ref().unwrap().private, new_key("a").private);
+    let wrong = open("two").connect().await.unwrap_err();
+    assert_eq!(wrong, ConnectError::Keystore(SealingError::WrongPassword));
+    let both = open("two")
+        .previous_keystore_password("one")
+        .connect()
+        .await
+        .unwrap();
+    let both = both.ports().keystore.unwrap();
+    assert_eq!(both.get(tenant, id).await.unwrap(), key);
+    assert_eq!(both.reseal(tenant).await, Ok(2));
+    let now = open("two")
+        .connect()
+        .await
+        .unwrap()
+        .ports()
+        .keystore
+        .unwrap();
+    assert_eq!(now.get(tenant, id).await.unwrap(), key);
+    execute(
+        "UPDATE test_sealing.auth_keys SET private_key = set_byte(private_key, 20, \
+         get_byte(private_key, 20) # 1) WHERE id = 'a'",
+    )
+    .await;
+    assert_eq!(
+        now.get(tenant, id).await,
+        Err(PortError::corrupt("private key"))
+    );
+    assert_eq!(now.reseal(tenant).await, Ok(0));
+    assert!(
+        options
+            .clone()
+            .connect()
+            .await
+            .unwrap()
+            .ports()
+            .keystore
+            .is_none()
+    );
+}
+
+#[tokio::test]
+#[ignore = "measures, and checks nothing"]
+async fn measure() {
+    let adapter = fresh("test_measure").await.connect().await.unwrap();
+    shared::measure(&adapter.ports(), "measure").await;
+}
