@@ -1,6 +1,8 @@
 //! The kit compared with a model of what it should say: a port that it has never heard of, and
 //! targets that hold, break, waive, disclaim, hang, panic, lie and lose their store.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     sync::{
         Arc,
@@ -300,7 +302,8 @@ async fn what_is_disclaimed_must_be_refused() {
 
 #[tokio::test]
 async fn a_manifest_that_is_wrong_is_broken() {
-    let cases: [(fn(Manifest) -> Manifest, &str); 5] = [
+    type Change = fn(Manifest) -> Manifest;
+    let cases: [(Change, &str); 5] = [
         (
             |m| m.lacks("counters", "a typing error"),
             "not something to lack",

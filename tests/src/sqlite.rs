@@ -8,7 +8,7 @@ use std::{
 
 use portproof::{Manifest, Opened, Target, async_trait};
 use portproof_ports::Ports;
-use portproof_sqlite::SqliteAdapter;
+use portproof_sqlite::{SqliteAdapter, Synchronous};
 use tempfile::TempDir;
 
 use crate::KEYSTORE_PASSWORD;
@@ -47,7 +47,9 @@ impl Sqlite {
     }
 
     async fn connect(&self) -> Opened<Ports> {
+        // What a test stores need not survive a power cut.
         let adapter = SqliteAdapter::options(&self.file)
+            .synchronous(Synchronous::Off)
             .keystore_password(KEYSTORE_PASSWORD)
             .open()
             .await?;

@@ -1,5 +1,7 @@
 //! The command line, as a person or a script uses it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     fs,
     path::Path,
