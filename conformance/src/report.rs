@@ -19,7 +19,7 @@ use crate::{
 
 /// The version of the verdict files' format.
 const FORMAT: u32 = 1;
-/// How many cases of one target run at once.
+/// How many cases of one target run at once, unless a selection says otherwise.
 const AT_ONCE: usize = 8;
 /// How many runs' verdicts are kept.
 const RUNS_KEPT: usize = 8;
@@ -33,6 +33,8 @@ pub struct Selection {
     pub rules: Vec<String>,
     /// The command that checks a rule of an adapter again, for the bug reports.
     pub again: Option<fn(adapter: &str, rule: &str) -> String>,
+    /// How many cases run at once; 8 unless it says otherwise.
+    pub at_once: Option<usize>,
 }
 
 impl Selection {
@@ -198,7 +200,7 @@ pub async fn check_suites<S: Stores>(
         .filter(|planned| selection.holds(planned.rule.port(), planned.rule.id))
         .collect();
     let order: Vec<&'static str> = planned.iter().map(|planned| planned.rule.id).collect();
-    let gate = Arc::new(Semaphore::new(AT_ONCE));
+    let gate = Arc::new(Semaphore::new(selection.at_once.unwrap_or(AT_ONCE).max(1)));
     let mut tasks = JoinSet::new();
     for planned in planned {
         let (runner, gate) = (Arc::clone(&runner), Arc::clone(&gate));

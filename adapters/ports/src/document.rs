@@ -93,6 +93,14 @@ impl fmt::Debug for Document {
     }
 }
 
+/// For optional documents: a `null` that is there is a document, and not an absence.
+pub(crate) fn present<'de, D>(deserializer: D) -> Result<Option<Document>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    Document::deserialize(deserializer).map(Some)
+}
+
 fn normalize(value: &mut Value, levels_left: usize) -> Result<(), Invalid> {
     let too_deep = Invalid::new("document", "is deeper than 16 levels");
     match value {

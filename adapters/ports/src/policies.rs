@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Document, Expected, Invalid, Page, PageRequest, PolicyId, PortResult, RoleId, RuleId, Scope,
-    TenantId, Text, Timestamp, Version, port,
+    TenantId, Text, Timestamp, Version, document, port,
 };
 
 /// The most rules of a policy, and permissions or parents of a role.
@@ -57,7 +57,11 @@ pub enum Condition {
         operator: Text,
         /// What it is compared with; absent for operators without an operand, which is not the
         /// same as null.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            deserialize_with = "document::present",
+            skip_serializing_if = "Option::is_none"
+        )]
         value: Option<Document>,
     },
 }
@@ -98,7 +102,11 @@ pub struct PolicyRule {
     /// When it applies.
     pub conditions: Condition,
     /// What the engine keeps about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "document::present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub metadata: Option<Document>,
 }
 
@@ -214,7 +222,11 @@ pub struct RoleDraft {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
     /// What the engine keeps about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "document::present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub metadata: Option<Document>,
 }
 
@@ -340,4 +352,24 @@ pub trait PolicyStore: Send + Sync {
     /// `InvalidCursor` for a cursor of another tenant or list; `Corrupt("role")` when one of them
     /// cannot be read.
     async fn list_roles(&self, tenant: &TenantId, page: &PageRequest) -> PortResult<Page<Role>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_null_that_is_there_is_not_an_absence() {
+        let test = |value| {
+            let mut test = json!({"test": {"field": "f", "operator": "eq"}});
+            if let Some(value) = value {
+                test["test"]["value"] = value;
+            }
+            let condition: Condition = serde_json::from_value(test.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&condition).unwrap(), test);
+            condition
+        };
+        assert_ne!(test(None), test(Some(json!(null))));
+    }
 }

@@ -69,6 +69,7 @@ fn select(rules: &[Rule], arguments: &RunArguments) -> Result<Selection, CliErro
         ports: arguments.ports.clone(),
         rules: arguments.rules.clone(),
         again: Some(|adapter, rule| format!("portproof run --adapter {adapter} --rule {rule}")),
+        at_once: None,
     };
     if !rules
         .iter()
