@@ -31,6 +31,7 @@ pub enum Place {
 pub struct Postgres {
     name: String,
     place: Place,
+    pool_size: Option<u16>,
     server: Arc<OnceCell<Server>>,
 }
 
@@ -41,8 +42,23 @@ impl Postgres {
         Self {
             name: "postgres".to_owned(),
             place,
+            pool_size: None,
             server: Arc::default(),
         }
+    }
+
+    /// The same under another name, for reports.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The same with this many connections a handle.
+    #[must_use]
+    pub const fn pool_size(mut self, connections: u16) -> Self {
+        self.pool_size = Some(connections);
+        self
     }
 
     async fn url(&self) -> Opened<String> {
@@ -61,12 +77,13 @@ impl Postgres {
     }
 
     async fn connect(&self) -> Opened<Ports> {
-        let adapter = PostgresAdapter::options(&self.url().await?)
+        let mut options = PostgresAdapter::options(&self.url().await?)
             .schema(SCHEMA)
-            .keystore_password(KEYSTORE_PASSWORD)
-            .connect()
-            .await?;
-        Ok(adapter.ports())
+            .keystore_password(KEYSTORE_PASSWORD);
+        if let Some(connections) = self.pool_size {
+            options = options.pool_size(connections);
+        }
+        Ok(options.connect().await?.ports())
     }
 
     /// Every row of every table, as text: bytes in hex, as Postgres writes them.
