@@ -362,6 +362,11 @@ async fn sweep_removes_what_is_over(w: &Sessions) -> Checked {
         .create(over("next", minute(30).after(Span::MICROSECOND))?)
         .await?;
     let live = w.create(long_session("live", Some("Ada"))?).await?;
+    let touched = w.create(new_session("touched")?).await?;
+    let touched = some(
+        "the touched session",
+        w.store.touch(&w.tenant, &touched.id, minute(10)).await?,
+    )?;
     equal(
         "what is swept before anything is over",
         &w.store
@@ -397,7 +402,7 @@ async fn sweep_removes_what_is_over(w: &Sessions) -> Checked {
         // By an early clock it would still be live, were it stored.
         equal("a session that was swept", &w.seen(id).await?, &None)?;
     }
-    for session in [next, live] {
+    for session in [next, live, touched] {
         equal(
             "a session that is live",
             &w.seen(&session.id).await?,
@@ -466,7 +471,8 @@ async fn sweep_of_nothing(w: &Sessions) -> Checked {
     )
 }
 
-/// The id of a session that was swept can be used again, and the new session starts afresh.
+/// A session that was swept is in no list and no count, and its id can be used again: the new
+/// session starts afresh.
 ///
 /// What is left of swept sessions fills the store, and is shown to users as theirs.
 #[rule(
@@ -490,6 +496,8 @@ async fn sweep_frees_ids(w: &Sessions) -> Checked {
         &w.store.revoke(&w.tenant, &w.subject.id).await?,
         &false,
     )?;
+    let touched = w.store.touch(&w.tenant, &w.subject.id, START).await?;
+    equal("touching a session that was swept", &touched, &None)?;
     let again = w.create(new_session("subject")?).await?;
     equal("the new session", &again, &w.subject)?;
     w.subject_unchanged().await

@@ -57,6 +57,11 @@ async fn touch_slides_the_idle_end(w: &Sessions) -> Checked {
         let touched = w.store.touch(&w.tenant, &w.subject.id, now).await?;
         equal("the answer of touch", &touched.as_ref(), &Some(&expected))?;
         equal(
+            "Ada's sessions",
+            &w.of_ada(just_before(end)).await?,
+            &vec![expected.clone()],
+        )?;
+        equal(
             "the session as it is read",
             &w.seen(&w.subject.id).await?,
             &Some(expected),
@@ -669,7 +674,8 @@ async fn rotation_race_has_one_winner(w: &Sessions) -> Checked {
     Ok(())
 }
 
-/// A rotated session is listed under its new id, once, and in its place.
+/// A rotated session is listed under its new id, once and in its place, and ends when all of its
+/// identity end.
 ///
 /// Otherwise a user who ends a session in the list ends nothing, and the real one goes on.
 #[rule(

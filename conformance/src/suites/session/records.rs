@@ -569,7 +569,8 @@ async fn missing_is_not_remembered(w: &Sessions) -> Checked {
     equal("how many Ada has", &w.of_ada(START).await?.len(), &2)
 }
 
-/// Ids are compared whole: an id that differs in its first or last byte, or in one bit, is another.
+/// Ids are compared whole, by every method: an id that differs in its first or last byte, in one
+/// bit, or in the case of a letter of its text, is another.
 ///
 /// Otherwise one cookie opens the sessions of several people.
 #[rule(
@@ -671,6 +672,11 @@ async fn update_replaces_data(w: &Sessions) -> Checked {
         "the session as it is read",
         &w.seen(&w.subject.id).await?,
         &Some(expected.clone()),
+    )?;
+    equal(
+        "Ada's sessions",
+        &w.of_ada(START).await?,
+        &vec![expected.clone()],
     )?;
     // The same data again is an update like any other; so is one in the last moment.
     let last = just_before(w.subject.expires_at);

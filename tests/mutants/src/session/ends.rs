@@ -5,7 +5,7 @@ use portproof_ports::{
     IdentityId, Keep, PortError, PortResult, Ports, Session, Span, TenantId, Timestamp,
 };
 
-use super::{Answer, Call, Table, asks, mutant, mutant_per_handle, others_run, tells};
+use super::{Answer, Call, Table, asks, mutant, mutant_per_handle, others_run, seen_at, tells};
 
 pub(super) fn mutants() -> Vec<Mutant<Ports>> {
     [revoked(), all_revoked(), swept()]
@@ -294,6 +294,11 @@ fn swept() -> Vec<Mutant<Ports>> {
                 })
             },
         ),
+        mutant("session::sweep_knows_no_touches", OVER, |table, call| {
+            sweep_as(table, call, |row, now| {
+                !seen_at(row.clone(), row.created_at).is_live(now)
+            })
+        }),
         mutant_per_handle("session::sweep_leaves_the_cache", OVER, |table, call| {
             through_a_cache(table, call, |call| !matches!(call, Call::Sweep { .. }))
         }),

@@ -3,10 +3,12 @@
 use portproof::mutants::Mutant;
 use portproof_ports::{
     Cursor, IdentityId, Page, PageRequest, PortError, PortResult, Ports, Session, Span, TenantId,
-    Timestamp,
+    Timestamp, Version,
 };
 
-use super::{Answer, Call, Table, asks, mutant, page_by_key, page_by_offset, place, tells};
+use super::{
+    Answer, Call, Table, asks, each, mutant, page_by_key, page_by_offset, place, seen_at, tells,
+};
 
 pub(super) fn mutants() -> Vec<Mutant<Ports>> {
     [whole(), whose(), walked(), cursors()]
@@ -118,6 +120,25 @@ fn whole() -> Vec<Mutant<Ports>> {
                 _ => answer,
             },
         ),
+        tells(
+            "session::list_of_shows_the_first_version",
+            "session::update::replaces_data_only",
+            |call, answer| match call {
+                Call::ListOf { .. } => {
+                    Ok(each(answer?, |session| session.version = Version::FIRST))
+                }
+                _ => answer,
+            },
+        ),
+        listed(
+            "session::list_of_knows_no_touches",
+            "session::touch::slides_the_idle_end",
+            |list| async move {
+                let mut rows = list.stored().await?;
+                rows.retain(|row| seen_at(row.clone(), row.created_at).is_live(list.now));
+                page_by_offset(&rows, &list.page)
+            },
+        ),
         listed(
             "session::list_of_holds_what_is_over",
             LIVE,
@@ -135,7 +156,7 @@ fn whole() -> Vec<Mutant<Ports>> {
             |list| async move {
                 let answer = page_by_offset(&list.stored().await?, &list.page)?;
                 Ok(with_page(answer, |page| {
-                    page.items.retain(|row| row.is_live(list.now))
+                    page.items.retain(|row| row.is_live(list.now));
                 }))
             },
         ),

@@ -2,27 +2,32 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use portproof::mutants::{Mutant, faulty};
 use portproof_ports::{
     Cursor, NewSession, Page, PageRequest, Port, PortError, PortResult, Ports, Session,
-    SessionDigest, SessionStore, SessionStoreAnswer as Answer, SessionStoreCall as Call, TenantId,
-    Timestamp,
+    SessionDigest, SessionStore, SessionStoreAnswer as Answer, SessionStoreCall as Call, Span,
+    TenantId, Timestamp,
     serde::{Serialize, de::DeserializeOwned},
 };
 
 mod ends;
-mod life;
+mod found;
 mod lists;
 mod records;
+mod rotations;
+mod touches;
+mod updates;
 
 pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
     [
         records::mutants(),
-        life::mutants(),
+        found::mutants(),
+        updates::mutants(),
+        touches::mutants(),
+        rotations::mutants(),
         ends::mutants(),
         lists::mutants(),
     ]
@@ -172,7 +177,7 @@ impl Table {
         for id in ids {
             rows.extend(self.row(tenant, &id).await?);
         }
-        rows.sort_by(|one, two| place(one).cmp(&place(two)));
+        rows.sort_by_key(place);
         Ok(rows)
     }
 
@@ -193,7 +198,7 @@ impl Table {
         }
         while stored.seen_at < session.seen_at {
             // Not beyond its end, which a touch would find.
-            let last = stored.expires_at.before(portproof_ports::Span::MICROSECOND);
+            let last = stored.expires_at.before(Span::MICROSECOND);
             let now = session.seen_at.min(last);
             match self.store.touch(tenant, &session.id, now).await? {
                 Some(touched) if touched.seen_at > stored.seen_at => stored = touched,

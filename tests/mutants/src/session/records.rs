@@ -1,31 +1,15 @@
-//! Mutants that store, read or update sessions wrongly.
+//! Mutants that store sessions wrongly.
 
-use portproof::mutants::{Handle, Mutant};
-use portproof_memory::MemoryAdapter;
+use portproof::mutants::Mutant;
 use portproof_ports::{
-    Document, IdentityId, NewSession, PortError, PortResult, Ports, Session, SessionDigest, Span,
-    TenantId, Timestamp, Version,
+    Document, IdentityId, Keep, NewSession, PortError, PortResult, Ports, Session, Span, Timestamp,
 };
 use serde_json::{Value, json};
 
-use super::{
-    Answer, Call, Table, asks, each, is_nothing, mutant, mutant_per_handle, others_run,
-    page_by_offset, seen_at, stores, tells, tenant_of,
-};
+use super::{Answer, Call, Table, asks, each, mutant, others_run, page_by_offset, stores, tells};
 
 pub(super) fn mutants() -> Vec<Mutant<Ports>> {
-    [
-        created(),
-        kept(),
-        found(),
-        updated(),
-        of_tenants(),
-        errors(),
-        restarts(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    [created(), kept()].into_iter().flatten().collect()
 }
 
 fn created() -> Vec<Mutant<Ports>> {
@@ -43,7 +27,7 @@ fn created() -> Vec<Mutant<Ports>> {
             },
         ),
         stores("session::create_drops_the_identity", WHOLE, |session| {
-            session.identity = None
+            session.identity = None;
         })
         .re_enacts("AuthHero 5dddd72: create dropped fields of what it was given"),
         stores("session::absent_idle_is_the_longest", WHOLE, |session| {
@@ -67,7 +51,7 @@ fn created() -> Vec<Mutant<Ports>> {
             WHOLE,
             |call, answer| match call {
                 Call::Create { .. } => Ok(each(answer?, |session| {
-                    session.expires_at = session.ends_at
+                    session.expires_at = session.ends_at;
                 })),
                 _ => answer,
             },
@@ -152,7 +136,7 @@ fn created() -> Vec<Mutant<Ports>> {
             },
         ),
         stores("session::knows_no_idle_end", EARLIER, |session| {
-            session.idle = None
+            session.idle = None;
         }),
         stores("session::knows_no_absolute_end", EARLIER, |session| {
             if session.idle.is_some() {
@@ -223,15 +207,12 @@ fn kept() -> Vec<Mutant<Ports>> {
     const DATA: &str = "session::create::keeps_data_exactly";
     const LARGE: &str = "session::create::keeps_large_data";
     const INSTANTS: &str = "session::create::keeps_instants";
-    fn identities(table: Table, call: Call, same: fn(&str, &str) -> bool) -> Identities {
-        Box::pin(by_identity(table, call, same))
-    }
     vec![
         mutant(
             "session::identities_are_compared_without_case",
             APART,
             |table, call| {
-                identities(table, call, |one, two| {
+                by_identity(table, call, |one, two| {
                     one.to_lowercase() == two.to_lowercase()
                 })
             },
@@ -240,10 +221,10 @@ fn kept() -> Vec<Mutant<Ports>> {
         mutant(
             "session::identities_are_compared_without_padding",
             APART,
-            |table, call| identities(table, call, |one, two| one.trim_end() == two.trim_end()),
+            |table, call| by_identity(table, call, |one, two| one.trim_end() == two.trim_end()),
         ),
         mutant("session::identities_are_patterns", APART, |table, call| {
-            identities(table, call, |stored, asked| {
+            by_identity(table, call, |stored, asked| {
                 stored == asked
                     || asked
                         .strip_suffix('%')
@@ -251,9 +232,10 @@ fn kept() -> Vec<Mutant<Ports>> {
             })
         }),
         stores("session::data_goes_through_doubles", DATA, |session| {
-            session.data = rewritten(&session.data, &|value| match &*value {
-                Value::Number(number) => *value = json!(number.as_f64()),
-                _ => {}
+            session.data = rewritten(&session.data, &|value| {
+                if let Value::Number(number) = value {
+                    *value = json!(number.as_f64());
+                }
             });
         }),
         stores("session::data_loses_its_nulls", DATA, |session| {
@@ -343,417 +325,6 @@ fn kept() -> Vec<Mutant<Ports>> {
     ]
 }
 
-fn found() -> Vec<Mutant<Ports>> {
-    const MISSING: &str = "session::get::missing_is_none";
-    const WHOLE: &str = "session::get::compares_ids_whole";
-    fn by_id(
-        table: Table,
-        call: Call,
-        same: fn(&SessionDigest, &SessionDigest) -> bool,
-    ) -> Identities {
-        Box::pin(with_ids_like(table, call, same))
-    }
-    vec![
-        mutant(
-            "session::missing_is_a_guest",
-            MISSING,
-            |table, call| async move {
-                let Call::Get { id, now, .. } = call.clone() else {
-                    return table.call(call).await;
-                };
-                let found = table.call(call).await?;
-                if !matches!(found, Answer::Get(None)) {
-                    return Ok(found);
-                }
-                Ok(Answer::Get(Some(Session {
-                    id,
-                    identity: None,
-                    idle: None,
-                    ends_at: Timestamp::MAX,
-                    data: Document::empty(),
-                    version: Version::FIRST,
-                    created_at: now,
-                    seen_at: now,
-                    expires_at: Timestamp::MAX,
-                })))
-            },
-        ),
-        tells(
-            "session::no_rows_is_an_error",
-            MISSING,
-            |_, answer| match answer {
-                Ok(Answer::Get(None)) => Err(PortError::Backend("no rows in result set".into())),
-                answer => answer,
-            },
-        )
-        .re_enacts("openfga #3014: a driver's no-rows error was not mapped"),
-        mutant_per_handle(
-            "session::missing_is_cached",
-            "session::get::sees_what_was_missing",
-            |table, call| async move {
-                let Call::Get { tenant, id, .. } = call.clone() else {
-                    return table.call(call).await;
-                };
-                if table.notes().ids.contains(&(tenant.clone(), id.clone())) {
-                    return Ok(Answer::Get(None));
-                }
-                let answer = table.call(call).await?;
-                if answer == Answer::Get(None) {
-                    table.notes().ids.insert((tenant, id));
-                }
-                Ok(answer)
-            },
-        ),
-        mutant(
-            "session::ids_are_compared_by_their_beginning",
-            WHOLE,
-            |table, call| {
-                by_id(table, call, |one, two| {
-                    one.as_bytes()[..31] == two.as_bytes()[..31]
-                })
-            },
-        ),
-        mutant(
-            "session::ids_are_text_without_case",
-            WHOLE,
-            |table, call| {
-                by_id(table, call, |one, two| {
-                    let [one, two] = [one, two].map(|id| String::from(id.clone()));
-                    one.eq_ignore_ascii_case(&two)
-                })
-            },
-        ),
-        asks("session::ids_end_at_white_space", WHOLE, |mut call| {
-            if let Call::Create {
-                session: NewSession { id, .. },
-                ..
-            }
-            | Call::Get { id, .. } = &mut call
-                && matches!(id.as_bytes()[31], 0x00 | 0x0a)
-            {
-                let mut bytes = *id.as_bytes();
-                bytes[31] = 0x20;
-                *id = SessionDigest::new(bytes);
-            }
-            call
-        }),
-    ]
-}
-
-fn updated() -> Vec<Mutant<Ports>> {
-    const DATA_ONLY: &str = "session::update::replaces_data_only";
-    const STALE: &str = "session::update::refuses_a_stale_version";
-    const NEVER: &str = "session::update::never_recreates";
-    vec![
-        mutant(
-            "session::update_is_a_touch",
-            DATA_ONLY,
-            |table, call| async move {
-                let Call::Update {
-                    tenant, id, now, ..
-                } = call.clone()
-                else {
-                    return table.call(call).await;
-                };
-                let answer = table.call(call).await?;
-                let touched = table.store.touch(&tenant, &id, now).await?;
-                Ok(touched.map_or(answer, Answer::Update))
-            },
-        ),
-        mutant(
-            "session::update_merges_data",
-            DATA_ONLY,
-            |table, mut call| async move {
-                if let Call::Update {
-                    tenant, id, data, ..
-                } = &mut call
-                    && let Some(row) = table.row(tenant, id).await?
-                    && let (Value::Object(old), Value::Object(new)) =
-                        (row.data.value(), data.value())
-                {
-                    let mut merged = old.clone();
-                    merged.extend(new.clone());
-                    *data = Document::new(Value::Object(merged))?;
-                }
-                table.call(call).await
-            },
-        ),
-        mutant(
-            "session::update_writes_nothing",
-            DATA_ONLY,
-            |table, call| async move {
-                let Call::Update {
-                    tenant,
-                    id,
-                    expected,
-                    data,
-                    now,
-                } = call.clone()
-                else {
-                    return table.call(call).await;
-                };
-                match table.store.get(&tenant, &id, now).await? {
-                    Some(session) if session.version == expected => {
-                        let version = expected.next();
-                        Ok(Answer::Update(Session {
-                            data,
-                            version,
-                            ..session
-                        }))
-                    }
-                    _ => table.call(call).await,
-                }
-            },
-        )
-        .re_enacts("next-auth #9326: an update used the wrong key and silently did nothing"),
-        mutant(
-            "session::update_without_a_change_finds_no_row",
-            DATA_ONLY,
-            |table, call| async move {
-                if let Call::Update {
-                    tenant, id, data, ..
-                } = &call
-                    && table
-                        .row(tenant, id)
-                        .await?
-                        .is_some_and(|row| row.data == *data)
-                {
-                    return Err(PortError::not_found("session"));
-                }
-                table.call(call).await
-            },
-        ),
-        mutant(
-            "session::update_has_no_id_in_its_where",
-            DATA_ONLY,
-            |table, call| async move {
-                let answer = table.call(call.clone()).await?;
-                if let Call::Update { tenant, data, .. } = call {
-                    for row in table.rows(&tenant).await? {
-                        table
-                            .put(
-                                &tenant,
-                                &Session {
-                                    data: data.clone(),
-                                    ..row
-                                },
-                            )
-                            .await?;
-                    }
-                }
-                Ok(answer)
-            },
-        ),
-        mutant(
-            "session::update_ignores_the_version",
-            STALE,
-            |table, mut call| async move {
-                if let Call::Update {
-                    tenant,
-                    id,
-                    expected,
-                    ..
-                } = &mut call
-                    && let Some(row) = table.row(tenant, id).await?
-                {
-                    *expected = row.version;
-                }
-                table.call(call).await
-            },
-        ),
-        mutant(
-            "session::update_takes_any_later_version",
-            STALE,
-            |table, mut call| async move {
-                if let Call::Update {
-                    tenant,
-                    id,
-                    expected,
-                    ..
-                } = &mut call
-                    && let Some(row) = table.row(tenant, id).await?
-                {
-                    *expected = row.version.min(*expected);
-                }
-                table.call(call).await
-            },
-        ),
-        mutant(
-            "session::update_is_an_upsert",
-            NEVER,
-            |table, call| async move {
-                let answer = table.call(call.clone()).await;
-                if let Call::Update {
-                    tenant,
-                    id,
-                    data,
-                    now,
-                    ..
-                } = call
-                    && is_nothing(&answer)
-                {
-                    let session = NewSession {
-                        id,
-                        identity: None,
-                        idle: None,
-                        ends_at: now.after(Span::days(1)),
-                        data,
-                    };
-                    return Ok(Answer::Update(
-                        table.store.create(&tenant, session, now).await?,
-                    ));
-                }
-                answer
-            },
-        )
-        .re_enacts("expressjs/session #632: a late save stored a session that a logout had ended"),
-        asks("session::update_ignores_the_end", NEVER, |mut call| {
-            if let Call::Update { now, .. } = &mut call {
-                *now = Timestamp::MIN;
-            }
-            call
-        }),
-        mutant(
-            "session::update_is_get_then_set",
-            "session::update::never_undoes_a_revocation",
-            |table, call| update_later(table, call, false),
-        )
-        .re_enacts("auth0/nextjs-auth0 #2530: the fix of a late save was get, then set"),
-        mutant(
-            "session::update_compares_then_writes",
-            "session::update::race_has_one_winner",
-            |table, call| update_later(table, call, true),
-        )
-        .re_enacts("dex #2547: concurrent refreshes overwrote each other"),
-        mutant(
-            "session::update_does_not_tell_of_a_conflict",
-            "session::update::loses_nothing_when_retried",
-            |table, call| async move {
-                let answer = table.call(call.clone()).await;
-                if let (Call::Update { tenant, id, .. }, Err(PortError::Stale(_))) =
-                    (&call, &answer)
-                    && let Some(row) = table.row(tenant, id).await?
-                {
-                    return Ok(Answer::Update(row));
-                }
-                answer
-            },
-        )
-        .re_enacts("everruns #2427: whether an atomic write won was answered, and ignored"),
-    ]
-}
-
-fn of_tenants() -> Vec<Mutant<Ports>> {
-    const APART: &str = "session::tenancy::tenants_are_compared_as_bytes";
-    let without = |id, method: &'static str| {
-        let rule = "session::tenancy::other_tenants_reach_nothing";
-        mutant(id, rule, move |table, call| {
-            in_any_tenant(table, call, method)
-        })
-    };
-    vec![
-        without("session::get_without_a_tenant", "get"),
-        without("session::touch_without_a_tenant", "touch"),
-        without("session::update_without_a_tenant", "update"),
-        without("session::rotate_without_a_tenant", "rotate"),
-        without("session::revoke_without_a_tenant", "revoke"),
-        without("session::revoke_all_of_without_a_tenant", "revoke_all_of").re_enacts(
-            "paySphere #1917: a tenant of null dropped the filter, and all tenants were meant",
-        ),
-        without("session::list_of_without_a_tenant", "list_of"),
-        without("session::sweep_without_a_tenant", "sweep")
-            .re_enacts("better-auth #10507: clearing one prefix removed the keys of others"),
-        asks(
-            "session::tenants_are_compared_without_case",
-            APART,
-            |call| with_tenant(call, |tenant| tenant.to_lowercase()),
-        ),
-        asks(
-            "session::tenants_are_compared_without_padding",
-            APART,
-            |call| with_tenant(call, |tenant| tenant.trim_end().to_owned()),
-        ),
-    ]
-}
-
-fn errors() -> Vec<Mutant<Ports>> {
-    const NAMED: &str = "session::errors::name_what_was_wrong";
-    vec![
-        tells(
-            "session::a_constraint_is_told_as_it_is",
-            NAMED,
-            |_, answer| {
-                answer.map_err(|error| match error {
-                    PortError::AlreadyExists(_) => {
-                        PortError::already_exists("duplicate key value violates \"sessions_pkey\"")
-                    }
-                    error => error,
-                })
-            },
-        ),
-        tells("session::refuses_by_another_name", NAMED, |_, answer| {
-            answer.map_err(|error| match error {
-                PortError::Refused { problem, .. } => PortError::Refused {
-                    field: "session".into(),
-                    problem,
-                },
-                error => error,
-            })
-        }),
-        tells("session::missing_is_called_a_row", NAMED, |_, answer| {
-            answer.map_err(|error| match error {
-                PortError::NotFound(_) => PortError::not_found("row"),
-                error => error,
-            })
-        }),
-        tells("session::stale_is_called_a_version", NAMED, |_, answer| {
-            answer.map_err(|error| match error {
-                PortError::Stale(_) => PortError::stale("version"),
-                error => error,
-            })
-        }),
-    ]
-}
-
-fn restarts() -> Vec<Mutant<Ports>> {
-    const KEEPS: &str = "session::restart::keeps_sessions";
-    vec![
-        Mutant::new(
-            "session::forgets_at_a_restart",
-            KEEPS,
-            |mut ports: Ports, handle| {
-                if handle == Handle::Reopened {
-                    ports.session = MemoryAdapter::new().ports().session;
-                }
-                ports
-            },
-        ),
-        Mutant::new(
-            "session::touches_are_kept_in_memory",
-            KEEPS,
-            |mut ports: Ports, handle| {
-                if handle == Handle::Reopened {
-                    ports.session = ports.session.map(|port| {
-                        super::with_fault(
-                            port,
-                            &std::sync::Arc::default(),
-                            |table, call| async move {
-                                let answer = table.call(call).await?;
-                                Ok(each(answer, |session| {
-                                    *session = seen_at(session.clone(), session.created_at);
-                                }))
-                            },
-                        )
-                    });
-                }
-                ports
-            },
-        ),
-    ]
-}
-
-type Identities = std::pin::Pin<Box<dyn Future<Output = PortResult<Answer>> + Send>>;
-
 /// Lists and ends the sessions of every identity that is the `same` as the one that is asked for.
 async fn by_identity(table: Table, call: Call, same: fn(&str, &str) -> bool) -> PortResult<Answer> {
     let is_theirs = |session: &Session, asked: &IdentityId| {
@@ -777,87 +348,12 @@ async fn by_identity(table: Table, call: Call, same: fn(&str, &str) -> bool) -> 
             keep,
         } => {
             let ended = table.remove(&tenant, |row| {
-                is_theirs(row, &identity) && keep != portproof_ports::Keep::Session(row.id.clone())
+                is_theirs(row, &identity) && keep != Keep::Session(row.id.clone())
             });
             Ok(Answer::RevokeAllOf(ended.await?))
         }
         call => table.call(call).await,
     }
-}
-
-/// Finds the session whose id is the `same` when there is none under the id itself.
-async fn with_ids_like(
-    table: Table,
-    call: Call,
-    same: fn(&SessionDigest, &SessionDigest) -> bool,
-) -> PortResult<Answer> {
-    let Call::Get { tenant, id, now } = &call else {
-        return table.call(call).await;
-    };
-    let answer = table.call(call.clone()).await?;
-    if answer == Answer::Get(None) {
-        let mut rows = table.rows(tenant).await?;
-        rows.retain(|row| row.is_live(*now) && same(&row.id, id));
-        return Ok(Answer::Get(rows.pop()));
-    }
-    Ok(answer)
-}
-
-/// Decides on an update by what it read, and writes later, when others had their turn.
-async fn update_later(table: Table, call: Call, only_what_is_there: bool) -> PortResult<Answer> {
-    let Call::Update {
-        tenant,
-        id,
-        expected,
-        data,
-        now,
-    } = call.clone()
-    else {
-        return table.call(call).await;
-    };
-    let read = table.store.get(&tenant, &id, now).await?;
-    let Some(read) = read.filter(|read| read.version == expected) else {
-        return table.call(call).await;
-    };
-    others_run().await;
-    if only_what_is_there && table.row(&tenant, &id).await?.is_none() {
-        return Err(PortError::not_found("session"));
-    }
-    let version = expected.next();
-    let written = Session {
-        data,
-        version,
-        ..read
-    };
-    Ok(Answer::Update(table.put(&tenant, &written).await?))
-}
-
-/// Goes on to other tenants when there is nothing in the call's own.
-async fn in_any_tenant(table: Table, mut call: Call, method: &str) -> PortResult<Answer> {
-    use portproof_ports::PortCall as _;
-    let own = table.call(call.clone()).await;
-    if call.method() != method || !is_nothing(&own) {
-        return own;
-    }
-    for other in table.tenants() {
-        if let Some(tenant) = tenant_of(&mut call) {
-            *tenant = other;
-        }
-        let answer = table.call(call.clone()).await;
-        if !is_nothing(&answer) {
-            return answer;
-        }
-    }
-    own
-}
-
-fn with_tenant(mut call: Call, fold: fn(&str) -> String) -> Call {
-    if let Some(tenant) = tenant_of(&mut call)
-        && let Ok(folded) = TenantId::new(fold(tenant.as_str()))
-    {
-        *tenant = folded;
-    }
-    call
 }
 
 /// A document with each value in it changed.
