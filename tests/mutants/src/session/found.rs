@@ -65,12 +65,16 @@ fn found() -> Vec<Mutant<Ports>> {
                 let Call::Get { tenant, id, .. } = call.clone() else {
                     return table.call(call).await;
                 };
-                if table.notes().ids.contains(&(tenant.clone(), id.clone())) {
+                if table
+                    .notes()
+                    .missing
+                    .contains(&(tenant.clone(), id.clone()))
+                {
                     return Ok(Answer::Get(None));
                 }
                 let answer = table.call(call).await?;
                 if answer == Answer::Get(None) {
-                    table.notes().ids.insert((tenant, id));
+                    table.notes().missing.insert((tenant, id));
                 }
                 Ok(answer)
             },

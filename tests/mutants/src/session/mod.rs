@@ -123,6 +123,8 @@ struct Notes {
     ids: BTreeSet<Key>,
     /// An index, a cache or a bin that a mutant keeps beside the table.
     beside: BTreeMap<Key, Session>,
+    /// What a mutant believes not to be there.
+    missing: BTreeSet<Key>,
 }
 
 /// What a mutant stands on: the right adapter, seen as a table that statements go wrong on.
