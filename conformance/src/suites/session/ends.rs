@@ -1,20 +1,21 @@
 //! The ends of sessions: revoking one, revoking all of an identity's, sweeping what is over.
 
-use portproof_ports::{IdentityId, Keep, NewSession, Ports, Session};
+use portproof_ports::{Keep, NewSession, Ports, SessionDigest, Span, Timestamp};
 
 use super::{Sessions, ada, digest, long_session, new_session};
 use crate::{
     Case, Checked, Failure, cases,
     check::{equal, holds, some},
-    race::{RACERS, race},
+    race::{RACERS, exactly_one, race},
     rule,
-    suites::fixture::{START, day, document, just_before, minute},
+    suites::fixture::{START, day, document, instants, just_before, minute},
 };
 
 pub(super) fn cases() -> Vec<Case<Ports>> {
     cases![
         revoked_session_is_gone,
         revoked_twice_is_told,
+        revocation_race_has_one_winner,
         expired_session_is_revoked,
         id_can_be_used_again,
         all_of_an_identity_end,
@@ -26,37 +27,32 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
         sweep_keeps_to_its_limit,
         sweep_of_nothing,
         sweep_frees_ids,
+        sweep_knows_every_instant,
+        sweep_race_counts_each_once,
         sweep_spares_what_was_touched,
     ]
 }
 
 /// A revoked session is gone at once, on every handle, and from every list.
 ///
-/// A logout that a second server does not know of is none.
+/// Otherwise whoever logged out is still logged in on another server.
 #[rule(
     "session::revoke::ends_it_everywhere",
     source = "better-auth #3885, #10520: a second store kept authenticating"
 )]
 async fn revoked_session_is_gone(w: &Sessions) -> Checked {
-    // So that caches would have it.
-    w.seen(&w.subject.id).await?;
     equal(
         "whether there was a session",
         &w.store.revoke(&w.tenant, &w.subject.id).await?,
         &true,
     )?;
     equal("the revoked session", &w.seen(&w.subject.id).await?, &None)?;
-    let request = portproof_ports::PageRequest::first(10)?;
-    for store in [&w.store, &w.other] {
-        let page = store.list_of(&w.tenant, &ada()?, START, &request).await?;
-        equal("Ada's sessions", &page.items, &vec![])?;
-    }
-    Ok(())
+    equal("Ada's sessions", &w.of_ada(START).await?, &vec![])
 }
 
 /// Revoking what is not there, or is not there any more, answers that there was none.
 ///
-/// A logout can be repeated, and an audit log must not tell of two.
+/// Otherwise an audit log tells of logouts that never happened.
 #[rule(
     "session::revoke::answers_whether_there_was_one",
     source = "AuthHero: removing a missing row answered true"
@@ -85,9 +81,36 @@ async fn revoked_twice_is_told(w: &Sessions) -> Checked {
     )
 }
 
+/// Of callers that revoke one session at once, one is told that it ended it.
+///
+/// Otherwise an audit log tells of one logout several times, or not at all.
+#[rule(
+    "session::revoke::race_has_one_winner",
+    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at"
+)]
+async fn revocation_race_has_one_winner(w: &Sessions) -> Checked {
+    for round in 0..4 {
+        let session = w.create(new_session(&format!("round {round}"))?).await?;
+        let answers = race(RACERS, |racer| {
+            let store = w.handle(racer);
+            let (tenant, id) = (w.tenant.clone(), session.id.clone());
+            async move { store.revoke(&tenant, &id).await }
+        })
+        .await?;
+        exactly_one(
+            "revoking one session at once",
+            &answers,
+            |answer| *answer == Ok(true),
+            |answer| *answer == Ok(false),
+        )?;
+        equal("the revoked session", &w.seen(&session.id).await?, &None)?;
+    }
+    Ok(())
+}
+
 /// A session that has expired and is not swept yet can be revoked, and is gone then.
 ///
-/// By a clock that is behind it would be live again.
+/// Otherwise a server whose clock is behind still lets its user in.
 #[rule(
     "session::revoke::ends_an_expired_one",
     source = "session revocation takes no time: the contract"
@@ -116,7 +139,7 @@ async fn expired_session_is_revoked(w: &Sessions) -> Checked {
 /// A session that is created under a revoked one's id starts afresh: nothing of the old one is
 /// left.
 ///
-/// What was deleted must not come back with a name.
+/// Otherwise a new session begins with the data of one that was ended.
 #[rule(
     "session::revoke::frees_the_id",
     source = "spicedb, vault: delete, then create"
@@ -144,7 +167,8 @@ async fn id_can_be_used_again(w: &Sessions) -> Checked {
 /// Revoking all of an identity's sessions ends these, live or over, and no others; it answers how
 /// many there were.
 ///
-/// After a stolen password this is the call that counts.
+/// After a password was stolen, a session that is left keeps the thief logged in, and one too many
+/// logs a stranger out.
 #[rule(
     "session::revoke_all_of::ends_exactly_theirs",
     source = "kratos; better-auth #3885: sessions that kept authenticating"
@@ -192,7 +216,7 @@ async fn all_of_an_identity_end(w: &Sessions) -> Checked {
 
 /// The session that is to be kept stays as it is, and is not counted.
 ///
-/// "Log out everywhere else" must not log out here.
+/// Otherwise a user who logs out everywhere else is logged out here, too.
 #[rule(
     "session::revoke_all_of::keeps_the_one",
     source = "kratos: revoke others"
@@ -215,13 +239,20 @@ async fn kept_session_stays(w: &Sessions) -> Checked {
 
 /// Keeping a session of somebody else, or one that is not stored, keeps none of the identity's.
 ///
-/// A forged id must not keep a thief's session alive.
+/// Otherwise a wrong id in the request leaves a thief's session alive.
 #[rule(
     "session::revoke_all_of::keeps_only_theirs",
     source = "kratos: the excepted session belongs to the identity"
 )]
 async fn kept_session_must_be_theirs(w: &Sessions) -> Checked {
-    for keep in [digest("bystander"), digest("unknown")] {
+    let mut near = *w.subject.id.as_bytes();
+    near[31] ^= 1;
+    for keep in [
+        digest("bystander"),
+        digest("guest"),
+        digest("unknown"),
+        SessionDigest::new(near),
+    ] {
         w.store.revoke(&w.tenant, &w.subject.id).await?;
         w.create(new_session("subject")?).await?;
         let ended = w
@@ -236,25 +267,14 @@ async fn kept_session_must_be_theirs(w: &Sessions) -> Checked {
 
 /// All sessions of an identity end, also when they are more than any page holds.
 ///
-/// An adapter that lists and then deletes ends the first hundred.
+/// An adapter that ends a hundred of them leaves the thief's session alive.
 #[rule(
     "session::revoke_all_of::ends_more_than_a_page",
     source = "AuthHero 7d9f138: logout revoked the first 100 only"
 )]
 async fn all_means_more_than_a_page(w: &Sessions) -> Checked {
     const MANY: usize = 1001;
-    let lanes = race(RACERS, |lane| {
-        let (store, tenant) = (w.store.clone(), w.tenant.clone());
-        async move {
-            for number in (lane..MANY).step_by(RACERS) {
-                let given = new_session(&format!("one of many {number}"))?;
-                store.create(&tenant, given, START).await?;
-            }
-            Ok::<(), Failure>(())
-        }
-    })
-    .await?;
-    lanes.into_iter().collect::<Checked>()?;
+    w.create_many(MANY).await?;
     let keep = Keep::Session(w.subject.id.clone());
     let ended = w.store.revoke_all_of(&w.tenant, &ada()?, &keep).await?;
     equal("how many sessions ended", &ended, &(MANY as u64))?;
@@ -262,15 +282,21 @@ async fn all_means_more_than_a_page(w: &Sessions) -> Checked {
         let id = digest(&format!("one of many {number}"));
         equal(&format!("session {number}"), &w.seen(&id).await?, &None)?;
     }
+    equal(
+        "Ada's sessions",
+        &w.of_ada(START).await?,
+        &vec![w.subject.clone()],
+    )?;
     w.subject_unchanged().await
 }
 
 /// A session that is created while all are ended is either ended and counted, or lives.
 ///
-/// A session that is neither is one that nobody can end.
+/// Otherwise the user is told that fewer sessions ended than did, or is logged out after logging
+/// in.
 #[rule(
     "session::revoke_all_of::race_counts_what_ended",
-    source = "kratos: revocation while somebody logs in"
+    source = "none of the suites of this kind revokes while somebody logs in"
 )]
 async fn late_session_stays_or_ends(w: &Sessions) -> Checked {
     for round in 0..4 {
@@ -282,11 +308,7 @@ async fn late_session_stays_or_ends(w: &Sessions) -> Checked {
         holds(before <= 8, "no more sessions end than were created")?;
         let identity = ada()?;
         let answers = race(RACERS, |racer| {
-            let store = if racer % 2 == 0 {
-                w.store.clone()
-            } else {
-                w.other.clone()
-            };
+            let store = w.handle(racer);
             let (tenant, identity, given) = (
                 w.tenant.clone(),
                 identity.clone(),
@@ -337,12 +359,14 @@ async fn sweep_removes_what_is_over(w: &Sessions) -> Checked {
     w.create(over("absolute over", minute(30))?).await?;
     w.create(over("long over", minute(1))?).await?;
     let next = w
-        .create(over(
-            "next",
-            minute(30).after(portproof_ports::Span::MICROSECOND),
-        )?)
+        .create(over("next", minute(30).after(Span::MICROSECOND))?)
         .await?;
     let live = w.create(long_session("live", Some("Ada"))?).await?;
+    let touched = w.create(new_session("touched")?).await?;
+    let touched = some(
+        "the touched session",
+        w.store.touch(&w.tenant, &touched.id, minute(10)).await?,
+    )?;
     equal(
         "what is swept before anything is over",
         &w.store
@@ -378,7 +402,7 @@ async fn sweep_removes_what_is_over(w: &Sessions) -> Checked {
         // By an early clock it would still be live, were it stored.
         equal("a session that was swept", &w.seen(id).await?, &None)?;
     }
-    for session in [next, live] {
+    for session in [next, live, touched] {
         equal(
             "a session that is live",
             &w.seen(&session.id).await?,
@@ -386,6 +410,11 @@ async fn sweep_removes_what_is_over(w: &Sessions) -> Checked {
         )?;
     }
     Ok(())
+}
+
+/// How many of Ada's sessions an early clock still finds.
+async fn over_ids(w: &Sessions) -> Result<u64, Failure> {
+    Ok(w.of_ada(START).await?.len() as u64)
 }
 
 /// A sweep removes no more than it is told to, and repeated sweeps come to an end.
@@ -400,6 +429,7 @@ async fn sweep_keeps_to_its_limit(w: &Sessions) -> Checked {
         w.create(new_session(&format!("over {number}"))?).await?;
     }
     // With the subject seven are over.
+    let mut over = 7;
     for (at_most, expected) in [
         (0, 0),
         (1, 1),
@@ -415,13 +445,16 @@ async fn sweep_keeps_to_its_limit(w: &Sessions) -> Checked {
             &swept,
             &expected,
         )?;
+        let left = over_ids(w).await?;
+        over -= expected;
+        equal("how many that are over are left", &left, &over)?;
     }
     Ok(())
 }
 
 /// A sweep where nothing is over removes nothing.
 ///
-/// Most sweeps are of this kind.
+/// Everybody whose session it removed would be logged out.
 #[rule(
     "session::sweep::removes_nothing_live",
     source = "dex: GC before the expiry removes nothing"
@@ -438,9 +471,10 @@ async fn sweep_of_nothing(w: &Sessions) -> Checked {
     )
 }
 
-/// The id of a session that was swept can be used again, and the new session starts afresh.
+/// A session that was swept is in no list and no count, and its id can be used again: the new
+/// session starts afresh.
 ///
-/// A sweep that leaves traces fills the store with them.
+/// What is left of swept sessions fills the store, and is shown to users as theirs.
 #[rule(
     "session::sweep::frees_the_id",
     source = "spring-session #367: indexes were never pruned"
@@ -451,15 +485,83 @@ async fn sweep_frees_ids(w: &Sessions) -> Checked {
         &w.store.sweep(&w.tenant, day(1), 1000).await?,
         &1,
     )?;
-    let again: Session = w.create(new_session("subject")?).await?;
-    equal("the new session", &again, &w.subject)?;
-    w.subject_unchanged().await?;
-    let other = IdentityId::new("somebody else")?;
-    let none = w
+    equal("Ada's sessions", &w.of_ada(START).await?, &vec![])?;
+    let ended = w
         .store
-        .revoke_all_of(&w.tenant, &other, &Keep::Nothing)
+        .revoke_all_of(&w.tenant, &ada()?, &Keep::Nothing)
         .await?;
-    equal("sessions of somebody else", &none, &0)
+    equal("how many sessions are left to end", &ended, &0)?;
+    equal(
+        "revoking a session that was swept",
+        &w.store.revoke(&w.tenant, &w.subject.id).await?,
+        &false,
+    )?;
+    let touched = w.store.touch(&w.tenant, &w.subject.id, START).await?;
+    equal("touching a session that was swept", &touched, &None)?;
+    let again = w.create(new_session("subject")?).await?;
+    equal("the new session", &again, &w.subject)?;
+    w.subject_unchanged().await
+}
+
+/// A sweep just before a session's end spares it, and one at its end removes it: in 1970, after
+/// 2038, in 9999, and in the hours that time zones skip or repeat.
+///
+/// A sweep that reads its cutoff in another time zone logs everybody out, or removes nothing.
+#[rule(
+    "session::sweep::knows_every_instant",
+    source = "khora #1141, greyproxy #4: cutoffs without a zone; dex: GC in three time zones"
+)]
+async fn sweep_knows_every_instant(w: &Sessions) -> Checked {
+    let tenant = w.context.tenant()?;
+    for ends_at in instants()? {
+        if ends_at == Timestamp::MIN {
+            continue;
+        }
+        let given = NewSession {
+            idle: None,
+            ends_at,
+            ..new_session("swept")?
+        };
+        w.store.create(&tenant, given, Timestamp::MIN).await?;
+        let early = w.store.sweep(&tenant, just_before(ends_at), 10).await?;
+        equal(
+            &format!("what a sweep just before {ends_at} removes"),
+            &early,
+            &0,
+        )?;
+        let swept = w.store.sweep(&tenant, ends_at, 10).await?;
+        equal(&format!("what a sweep at {ends_at} removes"), &swept, &1)?;
+    }
+    Ok(())
+}
+
+/// Sweeps at once remove each session once: what they answer adds up to what was over.
+///
+/// Every server sweeps; a sweep that fails because another one runs lets the store fill up.
+#[rule(
+    "session::sweep::race_counts_each_once",
+    source = "hydra, spire: batches; better-auth #6572: counts of affected rows were wrong"
+)]
+async fn sweep_race_counts_each_once(w: &Sessions) -> Checked {
+    for round in 0..4 {
+        for number in 0..10 {
+            w.create(new_session(&format!("round {round}, {number}"))?)
+                .await?;
+        }
+        // In the first round the subject is over, too.
+        let over = if round == 0 { 11 } else { 10 };
+        let answers = race(RACERS, |racer| {
+            let (store, tenant) = (w.handle(racer), w.tenant.clone());
+            async move { store.sweep(&tenant, day(1), 1000).await }
+        })
+        .await?;
+        let mut swept = 0;
+        for answer in answers {
+            swept += answer?;
+        }
+        equal("what all sweeps together removed", &swept, &over)?;
+    }
+    Ok(())
 }
 
 /// A session that is touched while a sweep runs is either kept, or its touch answers that it is
@@ -471,24 +573,18 @@ async fn sweep_frees_ids(w: &Sessions) -> Checked {
     source = "crudauth #35: eviction by a stale count removed live sessions"
 )]
 async fn sweep_spares_what_was_touched(w: &Sessions) -> Checked {
-    for round in 0..6 {
-        let id = digest(&format!("round {round}"));
-        let mut given = new_session("touched")?;
-        given.id = id.clone();
-        w.create(given).await?;
+    for round in 0..8 {
+        let id = w.create(new_session(&format!("round {round}"))?).await?.id;
         let answers = race(RACERS, |racer| {
-            let store = if racer % 2 == 0 {
-                w.store.clone()
-            } else {
-                w.other.clone()
-            };
+            let store = w.handle(racer);
             let (tenant, id) = (w.tenant.clone(), id.clone());
             async move {
-                if racer == 0 {
+                // Who comes first changes from round to round.
+                if (racer / 2 + round) % 2 == 0 {
                     store.sweep(&tenant, minute(30), 1000).await?;
                     return Ok(false);
                 }
-                // By a clock a second behind the sweep's.
+                // By a clock a microsecond behind the sweeps'.
                 let touched = store.touch(&tenant, &id, just_before(minute(30))).await?;
                 Ok::<bool, Failure>(touched.is_some())
             }

@@ -1,6 +1,6 @@
 //! Sessions in use: touching slides their idle end, rotating gives them a new id.
 
-use portproof_ports::{ErrorKind, NewSession, Ports, Session, SessionDigest, Span};
+use portproof_ports::{ErrorKind, Keep, NewSession, Ports, Session, SessionDigest, Span};
 
 use super::{Sessions, ada, digest, new_session};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     check::{equal, fails, holds, some},
     race::{RACERS, exactly_one, race},
     rule,
-    suites::fixture::{START, day, just_before, minute},
+    suites::fixture::{START, day, document, just_before, minute},
     walk,
 };
 
@@ -28,6 +28,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
         rotation_again_and_again,
         rotation_needs_a_live_session,
         rotation_to_a_stored_id_is_refused,
+        rotation_race_for_one_id,
+        rotation_never_undoes_a_revocation,
         rotation_race_has_one_winner,
         rotation_moves_the_listed_id,
     ]
@@ -36,8 +38,7 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// Touching a live session sets its last sight and slides its idle end by the idle time, and
 /// changes nothing else.
 ///
-/// Without it active users are logged out; with more, data or versions change behind an engine's
-/// back.
+/// Otherwise users are logged out while they work, or a touch changes what the engine stored.
 #[rule(
     "session::touch::slides_the_idle_end",
     source = "dex, spring-session: idle expiry moves with activity"
@@ -55,6 +56,11 @@ async fn touch_slides_the_idle_end(w: &Sessions) -> Checked {
         };
         let touched = w.store.touch(&w.tenant, &w.subject.id, now).await?;
         equal("the answer of touch", &touched.as_ref(), &Some(&expected))?;
+        equal(
+            "Ada's sessions",
+            &w.of_ada(just_before(end)).await?,
+            &vec![expected.clone()],
+        )?;
         equal(
             "the session as it is read",
             &w.seen(&w.subject.id).await?,
@@ -102,7 +108,7 @@ async fn touch_stops_at_the_absolute_end(w: &Sessions) -> Checked {
 
 /// A session without an idle time is seen when it is touched, and its end stays.
 ///
-/// An idle time of none is not an idle time of zero, and not an end that moves.
+/// Otherwise a user who was promised thirty days is logged out early, or never.
 #[rule(
     "session::touch::without_idle_moves_no_end",
     source = "spring-session: a negative or absent idle time means none"
@@ -132,7 +138,7 @@ async fn touch_without_idle_moves_no_end(w: &Sessions) -> Checked {
 /// Otherwise a cookie that was left in a browser for a year logs in.
 #[rule(
     "session::touch::never_revives",
-    source = "kratos: extending an expired session; koa-pg-session #9"
+    source = "kratos: extending an expired session"
 )]
 async fn touch_never_revives(w: &Sessions) -> Checked {
     for now in [w.subject.expires_at, day(1), day(90), day(91)] {
@@ -159,7 +165,8 @@ async fn touch_creates_nothing(w: &Sessions) -> Checked {
     w.store.revoke(&w.tenant, &w.subject.id).await?;
     let touched = w.other.touch(&w.tenant, &w.subject.id, minute(1)).await?;
     equal("a touch of a revoked session", &touched, &None)?;
-    equal("the revoked session", &w.seen(&w.subject.id).await?, &None)
+    equal("the revoked session", &w.seen(&w.subject.id).await?, &None)?;
+    equal("Ada's sessions", &w.of_ada(START).await?, &vec![])
 }
 
 /// A touch by a clock that is behind moves nothing back: neither the last sight nor the end.
@@ -192,7 +199,7 @@ async fn touch_never_moves_back(w: &Sessions) -> Checked {
 
 /// Of touches at once the latest stays.
 ///
-/// A session must not end earlier because it was used more.
+/// Otherwise a user with two tabs is logged out while working in one of them.
 #[rule(
     "session::touch::race_keeps_the_latest",
     source = "kratos: concurrent extensions of one session"
@@ -201,13 +208,15 @@ async fn touch_race_keeps_the_latest(w: &Sessions) -> Checked {
     for round in 0..4_u16 {
         let base = round * 20;
         let answers = race(RACERS, |racer| {
-            let store = if racer % 2 == 0 {
-                w.store.clone()
-            } else {
-                w.other.clone()
-            };
+            let store = w.handle(racer);
             let (tenant, id) = (w.tenant.clone(), w.subject.id.clone());
-            let now = minute(base + u16::try_from(racer).unwrap_or(0));
+            // Once the latest comes last, once first: none may undo another.
+            let order = if round % 2 == 0 {
+                racer
+            } else {
+                RACERS - 1 - racer
+            };
+            let now = minute(base + u16::try_from(order).unwrap_or(0));
             async move { store.touch(&tenant, &id, now).await }
         })
         .await?;
@@ -228,7 +237,7 @@ async fn touch_race_keeps_the_latest(w: &Sessions) -> Checked {
 
 /// A session that is revoked while it is touched is gone afterwards.
 ///
-/// Whoever logs out while a page still loads must be logged out.
+/// Otherwise a user who logs out while a page still loads stays logged in.
 #[rule(
     "session::touch::never_undoes_a_revocation",
     source = "auth0/nextjs-auth0 #2335, #2530: get, then set"
@@ -237,11 +246,7 @@ async fn touch_never_undoes_a_revocation(w: &Sessions) -> Checked {
     for round in 0..8 {
         let created = w.create(new_session(&format!("round {round}"))?).await?;
         let answers = race(RACERS, |racer| {
-            let store = if racer % 2 == 0 {
-                w.store.clone()
-            } else {
-                w.other.clone()
-            };
+            let store = w.handle(racer);
             let (tenant, id) = (w.tenant.clone(), created.id.clone());
             async move {
                 if racer == 3 {
@@ -268,20 +273,32 @@ async fn touch_never_undoes_a_revocation(w: &Sessions) -> Checked {
 /// A rotated session is the same under its new id: data, identity, version, creation and absolute
 /// end.
 ///
-/// A rotation at login must lose neither what the guest did nor when the session ends.
+/// Otherwise a guest who logs in loses a cart, or gets a session that never ends.
 #[rule(
     "session::rotate::keeps_the_session",
     source = "spring-session: changeSessionId keeps all attributes"
 )]
 async fn rotated_session_is_the_same(w: &Sessions) -> Checked {
-    let fresh = digest("fresh");
+    let (fresh, now) = (digest("fresh"), minute(1));
+    w.store.touch(&w.tenant, &w.subject.id, now).await?;
+    let updated = w
+        .store
+        .update(
+            &w.tenant,
+            &w.subject.id,
+            w.subject.version,
+            document("new")?,
+            now,
+        )
+        .await?;
     let rotated = w
         .store
-        .rotate(&w.tenant, &w.subject.id, &fresh, START)
+        .rotate(&w.tenant, &w.subject.id, &fresh, now)
         .await?;
     let expected = Session {
         id: fresh.clone(),
-        ..w.subject.clone()
+        version: w.subject.version.next(),
+        ..updated
     };
     equal("the answer of rotate", &rotated.as_ref(), &Some(&expected))?;
     equal(
@@ -293,57 +310,75 @@ async fn rotated_session_is_the_same(w: &Sessions) -> Checked {
 
 /// A rotation counts as a use: it slides the idle end, never past the absolute one.
 ///
-/// A user who was just asked for a second factor is active.
+/// Otherwise a user who has just given a second factor is logged out as idle.
 #[rule(
     "session::rotate::touches",
-    source = "spring-session: changing the id is an access"
+    source = "the contract: a rotation is a use"
 )]
 async fn rotation_touches(w: &Sessions) -> Checked {
-    let rotate = |from: SessionDigest, to: SessionDigest, now| async move {
-        w.store.rotate(&w.tenant, &from, &to, now).await
-    };
     let (one, two) = (digest("one"), digest("two"));
-    let rotated = some(
-        "the session",
-        rotate(w.subject.id.clone(), one.clone(), minute(10)).await?,
-    )?;
-    equal("the last sight", &rotated.seen_at, &minute(10))?;
-    equal("the end", &rotated.expires_at, &minute(40))?;
-    let rotated = some("the session", rotate(one, two.clone(), minute(5)).await?)?;
+    let rotated = w
+        .store
+        .rotate(&w.tenant, &w.subject.id, &one, minute(10))
+        .await?;
+    let expected = Session {
+        id: one.clone(),
+        seen_at: minute(10),
+        expires_at: minute(40),
+        ..w.subject.clone()
+    };
+    equal("the rotated session", &rotated, &Some(expected.clone()))?;
+    // By a clock that is behind.
+    let rotated = w.store.rotate(&w.tenant, &one, &two, minute(5)).await?;
+    let expected = Session {
+        id: two.clone(),
+        ..expected
+    };
     equal(
-        "the last sight, by a clock behind",
-        &rotated.seen_at,
-        &minute(10),
-    )?;
-    equal(
-        "the end, by a clock behind",
-        &rotated.expires_at,
-        &minute(40),
+        "the session that a clock behind rotated",
+        &rotated.as_ref(),
+        &Some(&expected),
     )?;
     equal(
         "the session as it is read",
         &w.seen(&two).await?,
-        &Some(rotated),
+        &Some(expected),
     )?;
+    let last = w
+        .store
+        .get(&w.tenant, &two, just_before(minute(40)))
+        .await?;
+    holds(
+        last.is_some(),
+        "a rotated session is live until its new end",
+    )?;
+    let over = w.store.get(&w.tenant, &two, minute(40)).await?;
+    equal("a rotated session at its new end", &over, &None)?;
     let short = NewSession {
         ends_at: minute(35),
         ..new_session("short")?
     };
-    w.create(short).await?;
-    let rotated = some(
-        "the session",
-        rotate(digest("short"), digest("three"), minute(20)).await?,
-    )?;
+    let short = w.create(short).await?;
+    let rotated = w
+        .store
+        .rotate(&w.tenant, &short.id, &digest("three"), minute(20))
+        .await?;
+    let expected = Session {
+        id: digest("three"),
+        seen_at: minute(20),
+        expires_at: minute(35),
+        ..short
+    };
     equal(
-        "the end, near the absolute one",
-        &rotated.expires_at,
-        &minute(35),
+        "the session that was rotated near its absolute end",
+        &rotated,
+        &Some(expected),
     )
 }
 
 /// After a rotation the old id finds nothing, on any handle and by any method.
 ///
-/// The id that a thief fixed or stole would outlive the login that was meant to end it.
+/// Otherwise a thief who knows the id from before the login is logged in, too.
 #[rule(
     "session::rotate::ends_the_old_id",
     source = "spring-session #1791, #1972; tower-sessions tests half of it"
@@ -389,10 +424,11 @@ async fn rotation_ends_the_old_id(w: &Sessions) -> Checked {
 
 /// A session may be rotated again and again, also back to an id that it had.
 ///
-/// Each rise of a session's rights rotates it.
+/// A session is rotated at the login and at each further factor; a user whose second rotation fails
+/// cannot go on.
 #[rule(
     "session::rotate::works_again_and_again",
-    source = "spring-session: changing the id twice failed"
+    source = "spring-session: the id is changed twice"
 )]
 async fn rotation_again_and_again(w: &Sessions) -> Checked {
     let ids = [
@@ -417,10 +453,10 @@ async fn rotation_again_and_again(w: &Sessions) -> Checked {
 /// A session that is over, revoked or unknown is not rotated, and nothing is stored under the new
 /// id.
 ///
-/// A rotation that stores first and looks later logs a thief in.
+/// Otherwise somebody whose session was ended gets a new one.
 #[rule(
     "session::rotate::needs_a_live_session",
-    source = "fosite #402: a token was renewed after its end"
+    source = "the contract: what is over cannot be rotated"
 )]
 async fn rotation_needs_a_live_session(w: &Sessions) -> Checked {
     let fresh = digest("fresh");
@@ -469,8 +505,10 @@ async fn rotation_to_a_stored_id_is_refused(w: &Sessions) -> Checked {
     };
     let expired = w.create(expired).await?;
     let bystander = digest("bystander");
+    let second = w.create(new_session("second")?).await?;
     for (what, new) in [
         ("another session's id", &bystander),
+        ("the id of another session of hers", &second.id),
         ("its own id", &w.subject.id),
         ("an expired session's id", &expired.id),
     ] {
@@ -485,16 +523,118 @@ async fn rotation_to_a_stored_id_is_refused(w: &Sessions) -> Checked {
         )?;
         w.subject_unchanged().await?;
     }
-    equal(
-        "the expired session",
-        &w.seen(&expired.id).await?,
-        &Some(expired),
-    )
+    for session in [second, expired] {
+        equal(
+            "the session under the stored id",
+            &w.seen(&session.id).await?,
+            &Some(session),
+        )?;
+    }
+    Ok(())
+}
+
+/// Of sessions that are rotated to one id at once, one gets it, and the others stay as they are.
+///
+/// Otherwise a user gets the session of somebody else, whose own is gone.
+#[rule(
+    "session::rotate::race_for_one_id",
+    source = "twentyhq/twenty #26025: looked first and wrote later"
+)]
+async fn rotation_race_for_one_id(w: &Sessions) -> Checked {
+    for round in 0..4 {
+        let contested = digest(&format!("contested {round}"));
+        let mut sessions = Vec::new();
+        for racer in 0..RACERS {
+            let bearer = format!("round {round}, racer {racer}");
+            sessions.push(w.create(new_session(&bearer)?).await?);
+        }
+        let answers = race(RACERS, |racer| {
+            let store = w.handle(racer);
+            let (tenant, old, new) = (
+                w.tenant.clone(),
+                sessions[racer].id.clone(),
+                contested.clone(),
+            );
+            async move { store.rotate(&tenant, &old, &new, START).await }
+        })
+        .await?;
+        exactly_one(
+            "rotating to one id at once",
+            &answers,
+            |answer| matches!(answer, Ok(Some(_))),
+            |answer| {
+                answer
+                    .as_ref()
+                    .is_err_and(|e| e.kind() == ErrorKind::AlreadyExists)
+            },
+        )?;
+        for (session, answer) in sessions.into_iter().zip(answers) {
+            let old = w.seen(&session.id).await?;
+            if let Ok(Some(rotated)) = answer {
+                let expected = Session {
+                    id: contested.clone(),
+                    ..session
+                };
+                equal("the winner's answer", &rotated, &expected)?;
+                equal("the winner's old id", &old, &None)?;
+                equal(
+                    "the session under the contested id",
+                    &w.seen(&contested).await?,
+                    &Some(expected),
+                )?;
+            } else {
+                equal("a session that lost", &old, &Some(session))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A session that is revoked while it is rotated is either gone, or was rotated before: then the
+/// revocation answers that there was none.
+///
+/// Otherwise a user who was told that the logout worked stays logged in under the new id.
+#[rule(
+    "session::rotate::never_undoes_a_revocation",
+    source = "auth0/nextjs-auth0 #2335, #2530: get, then set"
+)]
+async fn rotation_never_undoes_a_revocation(w: &Sessions) -> Checked {
+    for round in 0..8 {
+        let old = w.create(new_session(&format!("round {round}"))?).await?.id;
+        let id = |racer: usize| digest(&format!("round {round}, racer {racer}"));
+        let answers = race(RACERS, |racer| {
+            let store = w.handle(racer);
+            let (tenant, old, new) = (w.tenant.clone(), old.clone(), id(racer));
+            async move {
+                if racer == 3 {
+                    return store.revoke(&tenant, &old).await;
+                }
+                let rotated = store.rotate(&tenant, &old, &new, START).await?;
+                Ok(rotated.is_some())
+            }
+        })
+        .await?;
+        exactly_one(
+            "revoking and rotating one session at once",
+            &answers,
+            |answer| *answer == Ok(true),
+            |answer| *answer == Ok(false),
+        )?;
+        equal("the old id", &w.seen(&old).await?, &None)?;
+        for (racer, answer) in answers.into_iter().enumerate() {
+            equal(
+                &format!("whether the session lives under the id of racer {racer}"),
+                &w.seen(&id(racer)).await?.is_some(),
+                &(racer != 3 && answer?),
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// Of callers that rotate one session at once, one wins; afterwards one id finds it, the winner's.
 ///
-/// Two live ids are one more than the logout knows of.
+/// With two live ids a logout ends one, and the other stays logged in.
 #[rule(
     "session::rotate::race_has_one_winner",
     source = "hydra #3207, fosite #652: concurrent rotations both succeeded"
@@ -504,11 +644,7 @@ async fn rotation_race_has_one_winner(w: &Sessions) -> Checked {
     for round in 0..4 {
         let id = |racer: usize| digest(&format!("round {round}, racer {racer}"));
         let answers = race(RACERS, |racer| {
-            let store = if racer % 2 == 0 {
-                w.store.clone()
-            } else {
-                w.other.clone()
-            };
+            let store = w.handle(racer);
             let (tenant, old, new) = (w.tenant.clone(), current.clone(), id(racer));
             async move { store.rotate(&tenant, &old, &new, minute(1)).await }
         })
@@ -538,19 +674,24 @@ async fn rotation_race_has_one_winner(w: &Sessions) -> Checked {
     Ok(())
 }
 
-/// A rotated session is listed under its new id, once, and in its place.
+/// A rotated session is listed under its new id, once and in its place, and ends when all of its
+/// identity end.
 ///
-/// A list that still shows the old id ends a session that is not there, and misses one that is.
+/// Otherwise a user who ends a session in the list ends nothing, and the real one goes on.
 #[rule(
     "session::rotate::moves_in_lists",
     source = "spring-session #1791: the index kept the old id"
 )]
 async fn rotation_moves_the_listed_id(w: &Sessions) -> Checked {
     let fresh = digest("fresh");
+    let later = w
+        .store
+        .create(&w.tenant, new_session("later")?, minute(1))
+        .await?;
     some(
         "the session",
         w.store
-            .rotate(&w.tenant, &w.subject.id, &fresh, minute(1))
+            .rotate(&w.tenant, &w.subject.id, &fresh, minute(2))
             .await?,
     )?;
     let identity = ada()?;
@@ -558,11 +699,20 @@ async fn rotation_moves_the_listed_id(w: &Sessions) -> Checked {
         let identity = identity.clone();
         async move {
             w.other
-                .list_of(&w.tenant, &identity, minute(1), &page)
+                .list_of(&w.tenant, &identity, minute(2), &page)
                 .await
         }
     })
     .await?;
     let ids: Vec<SessionDigest> = listed.into_iter().map(|session| session.id).collect();
-    equal("the ids of Ada's sessions", &ids, &vec![fresh])
+    equal(
+        "the ids of Ada's sessions",
+        &ids,
+        &vec![fresh, later.id.clone()],
+    )?;
+    let ended = w
+        .store
+        .revoke_all_of(&w.tenant, &identity, &Keep::Session(later.id))
+        .await?;
+    equal("how many other sessions ended", &ended, &1)
 }

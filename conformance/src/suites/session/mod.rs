@@ -3,14 +3,19 @@
 use std::sync::Arc;
 
 use portproof_ports::{
-    IdentityId, NewSession, Ports, Session, SessionDigest, SessionStore, Span, TenantId,
+    IdentityId, NewSession, PageRequest, Ports, Session, SessionDigest, SessionStore, Span,
+    TenantId, Timestamp,
 };
 
 use super::{
     fixture::{START, day, document, just_before},
     offered,
 };
-use crate::{Checked, Context, Failure, Suite, World, check::equal};
+use crate::{
+    Checked, Context, Failure, Suite, World,
+    check::equal,
+    race::{RACERS, race},
+};
 
 mod ends;
 mod life;
@@ -95,7 +100,7 @@ impl World for Sessions {
         let subject = store
             .create(&tenant, new_session("subject")?, START)
             .await?;
-        Ok(Self {
+        let world = Self {
             context,
             store,
             other,
@@ -103,7 +108,10 @@ impl World for Sessions {
             elsewhere,
             subject,
             bystanders,
-        })
+        };
+        // So that the caches of both handles have it.
+        world.seen(&world.subject.id).await?;
+        Ok(world)
     }
 
     async fn bystanders_unchanged(&self) -> Checked {
@@ -123,8 +131,17 @@ impl World for Sessions {
 }
 
 impl Sessions {
-    /// The subject as both handles see it just before it would end without a touch: `None` when
-    /// it is gone.
+    /// The handle that a racer uses: they take turns.
+    fn handle(&self, racer: usize) -> Arc<dyn SessionStore> {
+        Arc::clone(if racer.is_multiple_of(2) {
+            &self.store
+        } else {
+            &self.other
+        })
+    }
+
+    /// The session as both handles see it at [`START`], when every session of a world is live:
+    /// `None` when it is gone.
     async fn seen(&self, id: &SessionDigest) -> Result<Option<Session>, Failure> {
         let first = self.store.get(&self.tenant, id, START).await?;
         let second = self.other.get(&self.tenant, id, START).await?;
@@ -152,8 +169,46 @@ impl Sessions {
         )
     }
 
-    /// Stores a session in the tenant at [`START`].
+    /// Stores a session in the tenant at [`START`], and reads it through both handles, so that
+    /// their caches have it.
     async fn create(&self, session: NewSession) -> Result<Session, Failure> {
-        Ok(self.store.create(&self.tenant, session, START).await?)
+        let created = self.store.create(&self.tenant, session, START).await?;
+        self.seen(&created.id).await?;
+        Ok(created)
+    }
+
+    /// The sessions of Ada that are live at `now`, through both handles.
+    async fn of_ada(&self, now: Timestamp) -> Result<Vec<Session>, Failure> {
+        let (identity, page) = (ada()?, PageRequest::first(1000)?);
+        let listed = self
+            .store
+            .list_of(&self.tenant, &identity, now, &page)
+            .await?;
+        let second = self
+            .other
+            .list_of(&self.tenant, &identity, now, &page)
+            .await?;
+        equal(
+            "the second handle's list of Ada's sessions",
+            &second.items,
+            &listed.items,
+        )?;
+        Ok(listed.items)
+    }
+
+    /// Stores `count` sessions of Ada's, the digests of `one of many 0` and on.
+    async fn create_many(&self, count: usize) -> Checked {
+        let lanes = race(RACERS, |lane| {
+            let (store, tenant) = (self.handle(lane), self.tenant.clone());
+            async move {
+                for number in (lane..count).step_by(RACERS) {
+                    let given = new_session(&format!("one of many {number}"))?;
+                    store.create(&tenant, given, START).await?;
+                }
+                Ok::<(), Failure>(())
+            }
+        })
+        .await?;
+        lanes.into_iter().collect()
     }
 }

@@ -1,13 +1,14 @@
 //! Sessions as records: what is stored is what was given, once, and only for its tenant.
 
 use portproof_ports::{
-    Document, ErrorKind, IdentityId, Keep, NewSession, PageRequest, Ports, Session, SessionDigest,
-    Span, Timestamp, Version,
+    Document, ErrorKind, IdentityId, Keep, NewSession, PageRequest, PortError, Ports, Session,
+    SessionDigest, Span, Timestamp, Version,
 };
+use serde_json::json;
 
-use super::{Sessions, ada, digest, long_session, new_session};
+use super::{Sessions, ada, digest, long_session, new_session, offered};
 use crate::{
-    Case, Checked, cases,
+    Case, Checked, Failure, cases,
     check::{equal, fails, holds, some},
     race::{RACERS, exactly_one, race},
     rule,
@@ -25,6 +26,7 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
         expired_id_is_refused,
         no_end_in_the_past,
         expiry_is_the_earlier_end,
+        idle_time_is_kept_exactly,
         creation_race_has_one_owner,
         identity_need_not_be_stored,
         hostile_identities_are_kept_apart,
@@ -32,21 +34,24 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
         large_data_is_kept,
         instants_are_kept_exactly,
         missing_is_none,
+        missing_is_not_remembered,
         near_ids_are_other_ids,
         update_replaces_data,
         update_of_stale_version_is_refused,
         update_creates_nothing,
+        update_never_undoes_a_revocation,
         update_race_has_one_winner,
         update_loses_no_attribute,
         other_tenants_reach_nothing,
         tenants_are_compared_as_bytes,
+        errors_name_what_was_wrong,
         sessions_survive_a_restart,
     ]
 }
 
 /// A store that is open says that it is ready, on every handle.
 ///
-/// An engine that is told otherwise, or nothing, sends its users into a store that does not work.
+/// An engine that cannot rely on it starts on a store that does not work, and every login fails.
 #[rule(
     "session::ready::answers",
     source = "spicedb #3142: one hung call wedged the server"
@@ -60,31 +65,43 @@ async fn ready_answers(w: &Sessions) -> Checked {
 /// A created session is answered as it is stored: every field as it was given, version 1, seen when
 /// it was created.
 ///
-/// What an engine does with the answer must be true of the next request, which reads the store.
+/// Otherwise what held in the request that logged a user in no longer holds in the next one.
 #[rule(
     "session::create::stores_it_whole",
     source = "AuthHero 5dddd72: create dropped fields that the next read missed"
 )]
 async fn created_is_stored_whole(w: &Sessions) -> Checked {
-    let given = new_session("new")?;
-    let created = w.store.create(&w.tenant, given.clone(), START).await?;
-    let expected = Session {
-        id: given.id.clone(),
-        identity: given.identity,
-        idle: given.idle,
-        ends_at: given.ends_at,
-        data: given.data,
-        version: Version::FIRST,
-        created_at: START,
-        seen_at: START,
-        expires_at: minute(30),
+    let whole = new_session("whole")?;
+    let guest = NewSession {
+        id: digest("another guest"),
+        identity: None,
+        ..whole.clone()
     };
-    equal("the answer of create", &created, &expected)?;
-    equal(
-        "the session as it is read",
-        &w.seen(&given.id).await?,
-        &Some(expected),
-    )?;
+    let lasting = NewSession {
+        id: digest("lasting"),
+        idle: None,
+        ..whole.clone()
+    };
+    for (given, expires_at) in [(whole, minute(30)), (guest, minute(30)), (lasting, day(90))] {
+        let created = w.store.create(&w.tenant, given.clone(), START).await?;
+        let expected = Session {
+            id: given.id.clone(),
+            identity: given.identity,
+            idle: given.idle,
+            ends_at: given.ends_at,
+            data: given.data,
+            version: Version::FIRST,
+            created_at: START,
+            seen_at: START,
+            expires_at,
+        };
+        equal("the answer of create", &created, &expected)?;
+        equal(
+            "the session as it is read",
+            &w.seen(&given.id).await?,
+            &Some(expected),
+        )?;
+    }
     w.subject_unchanged().await
 }
 
@@ -109,7 +126,7 @@ async fn stored_id_is_refused(w: &Sessions) -> Checked {
 
 /// Also the id of a session that has expired, and is not swept yet, is refused.
 ///
-/// Otherwise a stale cookie comes back to life as somebody else's session.
+/// Otherwise an old cookie opens the session of whoever got its id.
 #[rule(
     "session::create::refuses_an_expired_id",
     source = "crudauth #35: an index that outlived its session took a live one with it"
@@ -125,13 +142,16 @@ async fn expired_id_is_refused(w: &Sessions) -> Checked {
         answer,
         ErrorKind::Refused,
     )?;
-    let given = long_session("subject", Some("Mallory"))?;
-    let answer = w.store.create(&w.tenant, given, day(91)).await;
-    fails(
-        "creating a session under an expired id",
-        answer,
-        ErrorKind::AlreadyExists,
-    )?;
+    // At its idle end, and after its absolute one.
+    for now in [w.subject.expires_at, day(91)] {
+        let given = long_session("subject", Some("Mallory"))?;
+        let answer = w.store.create(&w.tenant, given, now).await;
+        fails(
+            "creating a session under an expired id",
+            answer,
+            ErrorKind::AlreadyExists,
+        )?;
+    }
     w.subject_unchanged().await
 }
 
@@ -140,7 +160,7 @@ async fn expired_id_is_refused(w: &Sessions) -> Checked {
 /// Backends read an elapsed end as "no end" and keep the session for ever.
 #[rule(
     "session::create::refuses_an_elapsed_end",
-    source = "tower-sessions: an elapsed expiry persisted for ever"
+    source = "keyv: a save with an elapsed expiry must not last for ever"
 )]
 async fn no_end_in_the_past(w: &Sessions) -> Checked {
     for (bearer, ends_at) in [("at now", START), ("before now", just_before(START))] {
@@ -161,13 +181,22 @@ async fn no_end_in_the_past(w: &Sessions) -> Checked {
         equal("what is stored of a refused session", &found, &None)?;
         w.create(new_session(bearer)?).await?;
     }
-    Ok(())
+    let brief = NewSession {
+        ends_at: START.after(Span::MICROSECOND),
+        ..new_session("brief")?
+    };
+    let created = w.create(brief).await?;
+    equal(
+        "the end of a session that lives for a microsecond",
+        &created.expires_at,
+        &START.after(Span::MICROSECOND),
+    )
 }
 
 /// A session ends when it was idle for as long as it may be, or at its absolute end, whichever
 /// comes first; without an idle time, at its absolute end.
 ///
-/// A session that only knows one of the two ends outlives the other.
+/// A stolen session goes on after the end that was meant to stop it.
 #[rule(
     "session::create::expires_at_the_earlier_end",
     source = "dex: idle and absolute expiry are independent, and GC must mind both"
@@ -205,9 +234,58 @@ async fn expiry_is_the_earlier_end(w: &Sessions) -> Checked {
     Ok(())
 }
 
+/// The idle time is kept to the microsecond, from one microsecond to thousands of years, and every
+/// touch counts with it.
+///
+/// A column of whole seconds or minutes logs users out early, or never.
+#[rule(
+    "session::create::keeps_the_idle_time",
+    source = "lucia #1392: seconds and milliseconds were mixed; dex b51e73bc: precision was lost"
+)]
+async fn idle_time_is_kept_exactly(w: &Sessions) -> Checked {
+    for micros in [
+        1,
+        999,
+        1_500,
+        90_000_001,
+        i64::from(u32::MAX) * 1_000,
+        3_000_000_000_000_001,
+        Timestamp::MAX.as_micros(),
+    ] {
+        let idle = Span::from_micros(micros)?;
+        let given = NewSession {
+            idle: Some(idle),
+            ends_at: Timestamp::MAX,
+            ..new_session(&format!("idle {micros}"))?
+        };
+        let created = w.create(given).await?;
+        let expected = Session {
+            expires_at: START.after(idle),
+            idle: Some(idle),
+            ..created.clone()
+        };
+        equal("the session as it is answered", &created, &expected)?;
+        let found = w.seen(&created.id).await?;
+        equal("the session as it is read", &found, &Some(expected))?;
+        let last = just_before(created.expires_at);
+        let expected = Session {
+            seen_at: last,
+            expires_at: last.after(idle),
+            ..created
+        };
+        let touched = w.store.touch(&w.tenant, &expected.id, last).await?;
+        equal(
+            "the session that is touched at its last moment",
+            &touched,
+            &Some(expected),
+        )?;
+    }
+    Ok(())
+}
+
 /// Of callers that create one id at once, one owns the session and the others are told.
 ///
-/// Two logins that believe to own one session read each other's data.
+/// Two users who are given one session read each other's data.
 #[rule(
     "session::create::race_has_one_owner",
     source = "twentyhq/twenty #26025: check, then write"
@@ -222,11 +300,7 @@ async fn creation_race_has_one_owner(w: &Sessions) -> Checked {
             candidates.push(given);
         }
         let answers = race(RACERS, |racer| {
-            let store = if racer % 2 == 0 {
-                w.store.clone()
-            } else {
-                w.other.clone()
-            };
+            let store = w.handle(racer);
             let (tenant, given) = (w.tenant.clone(), candidates[racer].clone());
             async move { store.create(&tenant, given, START).await }
         })
@@ -253,7 +327,7 @@ async fn creation_race_has_one_owner(w: &Sessions) -> Checked {
 
 /// A session may name an identity that is stored nowhere.
 ///
-/// References across ports are the engine's job; a foreign key would order its writes for it.
+/// With a foreign key, users whose identity is kept elsewhere cannot log in.
 #[rule(
     "session::create::needs_no_identity",
     source = "AuthHero 3b77bf0: a missing row of another table made every insert fail"
@@ -293,13 +367,25 @@ async fn hostile_identities_are_kept_apart(w: &Sessions) -> Checked {
             &vec![digest(&format!("hostile {number}"))],
         )?;
     }
+    for identity in hostile() {
+        let identity = IdentityId::new(identity.clone())?;
+        let ended = w
+            .store
+            .revoke_all_of(&w.tenant, &identity, &Keep::Nothing)
+            .await?;
+        equal(
+            &format!("how many sessions of {identity:?} ended"),
+            &ended,
+            &1,
+        )?;
+    }
     Ok(())
 }
 
 /// A session's data is kept exactly: nulls and absences, empty lists and objects, numbers to 64
 /// bits, fractions to the last digit, every character.
 ///
-/// What an engine decides on, such as an authentication level, must not change on its way.
+/// An authentication level that changes on its way lets somebody skip a factor, or locks them out.
 #[rule(
     "session::create::keeps_data_exactly",
     source = "AuthHero 285af35: an emoji made every later read fail"
@@ -312,12 +398,38 @@ async fn data_is_kept_exactly(w: &Sessions) -> Checked {
     let created = w.create(given.clone()).await?;
     equal("the data that create answers", &created.data, &given.data)?;
     let found = some("the session", w.seen(&given.id).await?)?;
-    equal("the data as it is read", &found.data, &given.data)
+    equal("the data as it is read", &found.data, &given.data)?;
+    // Whatever JSON says is data, also by itself and also later.
+    let mut version = created.version;
+    for data in [
+        json!(null),
+        json!(false),
+        json!(0),
+        json!(""),
+        json!([]),
+        json!({}),
+        json!({"null": null, "nested": {"null": null}}),
+    ] {
+        let given = Document::new(data)?;
+        let updated = w
+            .store
+            .update(&w.tenant, &created.id, version, given.clone(), START)
+            .await?;
+        equal("the data that update answers", &updated.data, &given)?;
+        let found = some("the session", w.seen(&created.id).await?)?;
+        equal(
+            "the data as it is read after an update",
+            &found.data,
+            &given,
+        )?;
+        version = updated.version;
+    }
+    Ok(())
 }
 
 /// Data of a mebibyte is kept whole.
 ///
-/// A column that is too short cuts tokens off, or locks their owners out.
+/// A column that is too short cuts tokens off, or locks users out.
 #[rule(
     "session::create::keeps_large_data",
     source = "next-auth #9098, #4734; spring-session: attributes over 64 KiB"
@@ -338,7 +450,7 @@ async fn large_data_is_kept(w: &Sessions) -> Checked {
 /// Instants are kept to the microsecond, from 1970 to 9999, whatever the time zones of process,
 /// server and session are.
 ///
-/// A session that ends an hour late, or in 1970, is the work of a column without a zone.
+/// Users stay logged in for an hour too long, or are logged out at once.
 #[rule(
     "session::create::keeps_instants",
     source = "redaxo #6679, koa-pg-session #9, lucia #1392, dex b51e73bc"
@@ -361,17 +473,35 @@ async fn instants_are_kept_exactly(w: &Sessions) -> Checked {
             continue;
         }
         let created = w.store.create(&w.tenant, given, instant).await?;
+        let expected = Session {
+            created_at: instant,
+            seen_at: instant,
+            ends_at: Timestamp::MAX,
+            expires_at: Timestamp::MAX,
+            ..created.clone()
+        };
+        equal("the session as it is answered", &created, &expected)?;
+        let found = w.store.get(&w.tenant, &created.id, instant).await?;
+        equal("the session as it is read", &found, &Some(expected))?;
+    }
+    for instant in instants()? {
+        let given = NewSession {
+            idle: None,
+            ends_at: Timestamp::MAX,
+            ..new_session(&format!("touched at {instant}"))?
+        };
+        let created = w.store.create(&w.tenant, given, Timestamp::MIN).await?;
+        let touched = w.store.touch(&w.tenant, &created.id, instant).await?;
+        // At the end of time it is over.
+        let expected = (instant < Timestamp::MAX).then(|| Session {
+            seen_at: instant,
+            ..created
+        });
         equal(
-            "the creation as it is answered",
-            &created.created_at,
-            &instant,
+            &format!("a session that is touched at {instant}"),
+            &touched,
+            &expected,
         )?;
-        let found = some(
-            "the session",
-            w.store.get(&w.tenant, &created.id, instant).await?,
-        )?;
-        equal("the creation as it is read", &found.created_at, &instant)?;
-        equal("the end as it is read", &found.ends_at, &Timestamp::MAX)?;
     }
     for ends_at in instants()? {
         if ends_at == Timestamp::MIN {
@@ -401,7 +531,7 @@ async fn instants_are_kept_exactly(w: &Sessions) -> Checked {
 
 /// A session that is not stored is answered as missing, never as an empty or a default one.
 ///
-/// A default session is somebody who is logged in.
+/// Otherwise whoever makes up a cookie is logged in.
 #[rule(
     "session::get::missing_is_none",
     source = "openfga #3014: a driver's no-rows error was not mapped"
@@ -414,37 +544,99 @@ async fn missing_is_none(w: &Sessions) -> Checked {
     )
 }
 
-/// Ids are compared whole: an id that differs in its first or last byte, or in one bit, is another.
+/// A session is found by those who looked for it before it was created, on every handle and in
+/// every list.
 ///
-/// A comparison of a prefix, or of text, lets one cookie open many sessions.
+/// Otherwise a user who has just logged in is told to log in.
+#[rule(
+    "session::get::sees_what_was_missing",
+    source = "AuthHero: a cache kept the answer that nothing is there"
+)]
+async fn missing_is_not_remembered(w: &Sessions) -> Checked {
+    let later = digest("later");
+    equal("the session before", &w.seen(&later).await?, &None)?;
+    let before = w.of_ada(START).await?;
+    equal("Ada's sessions before", &before, &vec![w.subject.clone()])?;
+    let created = w
+        .store
+        .create(&w.tenant, new_session("later")?, START)
+        .await?;
+    equal(
+        "the session that was created",
+        &w.seen(&later).await?,
+        &Some(created),
+    )?;
+    equal("how many Ada has", &w.of_ada(START).await?.len(), &2)
+}
+
+/// Ids are compared whole, by every method: an id that differs in its first or last byte, in one
+/// bit, or in the case of a letter of its text, is another.
+///
+/// Otherwise one cookie opens the sessions of several people.
 #[rule(
     "session::get::compares_ids_whole",
     source = "casbin: a rule was removed with those of which it is a prefix"
 )]
 async fn near_ids_are_other_ids(w: &Sessions) -> Checked {
+    let mut near = Vec::new();
     for (place, bit) in [(0, 1), (0, 0x20), (15, 0x80), (31, 1), (31, 0xff)] {
         let mut bytes = *w.subject.id.as_bytes();
         bytes[place] ^= bit;
-        let near = SessionDigest::new(bytes);
+        near.push(SessionDigest::new(bytes));
+    }
+    // The same text but for the case of a letter, where an id is kept as text.
+    let text = String::from(w.subject.id.clone());
+    for (place, letter) in text.char_indices().take(40) {
+        let mut text = text.clone();
+        let other = if letter.is_ascii_lowercase() {
+            letter.to_ascii_uppercase()
+        } else {
+            letter.to_ascii_lowercase()
+        };
+        if other != letter {
+            text.replace_range(place..=place, &other.to_string());
+            near.push(SessionDigest::try_from(text)?);
+        }
+    }
+    for near in near {
         equal(
-            "a session under an id one byte away",
+            "a session under an id close to another's",
             &w.seen(&near).await?,
             &None,
         )?;
-    }
-    // Bytes that are not text, and those that end one.
-    for byte in [0x00, 0x20, 0xff] {
-        let id = SessionDigest::new([byte; 32]);
-        let created = w
-            .create(NewSession {
-                id: id.clone(),
-                ..new_session("bytes")?
-            })
+        let touched = w.store.touch(&w.tenant, &near, minute(1)).await?;
+        equal("a touch of an id close to another's", &touched, &None)?;
+        let rotated = w
+            .store
+            .rotate(&w.tenant, &near, &digest("fresh"), minute(1))
             .await?;
+        equal("a rotation of an id close to another's", &rotated, &None)?;
+        let ended = w.store.revoke(&w.tenant, &near).await?;
+        equal("a revocation of an id close to another's", &ended, &false)?;
+    }
+    // Bytes that are not text, those that end one, and those that are cut off its end.
+    let mut stored = Vec::new();
+    for (byte, last) in [
+        (0x00, 0x00),
+        (0x20, 0x20),
+        (0xff, 0xff),
+        (0xff, 0x00),
+        (0xff, 0x20),
+        (0xff, 0x0a),
+    ] {
+        let mut bytes = [byte; 32];
+        bytes[31] = last;
+        let given = NewSession {
+            id: SessionDigest::new(bytes),
+            ..new_session("bytes")?
+        };
+        stored.push(w.create(given).await?);
+    }
+    for session in stored {
         equal(
-            "the session under an id of equal bytes",
-            &w.seen(&id).await?,
-            &Some(created),
+            "the session under an id of such bytes",
+            &w.seen(&session.id).await?,
+            &Some(session),
         )?;
     }
     w.subject_unchanged().await
@@ -453,7 +645,7 @@ async fn near_ids_are_other_ids(w: &Sessions) -> Checked {
 /// An update replaces the data, raises the version by one and moves neither an end nor the last
 /// sight.
 ///
-/// If saving data prolonged a session, an attacker would need no more than a save now and then.
+/// A session that each save prolongs never ends while a page saves in the background.
 #[rule(
     "session::update::replaces_data_only",
     source = "spring-session: a save must not be a touch"
@@ -479,8 +671,35 @@ async fn update_replaces_data(w: &Sessions) -> Checked {
     equal(
         "the session as it is read",
         &w.seen(&w.subject.id).await?,
-        &Some(expected),
-    )
+        &Some(expected.clone()),
+    )?;
+    equal(
+        "Ada's sessions",
+        &w.of_ada(START).await?,
+        &vec![expected.clone()],
+    )?;
+    // The same data again is an update like any other; so is one in the last moment.
+    let last = just_before(w.subject.expires_at);
+    let again = w
+        .store
+        .update(
+            &w.tenant,
+            &w.subject.id,
+            updated.version,
+            updated.data,
+            last,
+        )
+        .await?;
+    let expected = Session {
+        version: updated.version.next(),
+        ..expected
+    };
+    equal("the answer of a second update", &again, &expected)?;
+    let over = w
+        .store
+        .get(&w.tenant, &w.subject.id, w.subject.expires_at)
+        .await?;
+    equal("the session at the end it had", &over, &None)
 }
 
 /// An update that saw another version is told so, and writes nothing.
@@ -556,6 +775,16 @@ async fn update_creates_nothing(w: &Sessions) -> Checked {
         .update(&w.tenant, id, version, late.clone(), end)
         .await;
     fails("updating a session at its end", answer, ErrorKind::NotFound)?;
+    // That it is over is told before that its version is another.
+    let answer = w
+        .store
+        .update(&w.tenant, id, version.next(), late.clone(), end)
+        .await;
+    fails(
+        "updating a session at its end, with another version",
+        answer,
+        ErrorKind::NotFound,
+    )?;
     w.subject_unchanged().await?;
     w.store.revoke(&w.tenant, id).await?;
     let answer = w
@@ -563,12 +792,58 @@ async fn update_creates_nothing(w: &Sessions) -> Checked {
         .update(&w.tenant, id, version, late, minute(1))
         .await;
     fails("updating a revoked session", answer, ErrorKind::NotFound)?;
-    equal("the revoked session", &w.seen(id).await?, &None)
+    equal("the revoked session", &w.seen(id).await?, &None)?;
+    equal("Ada's sessions", &w.of_ada(START).await?, &vec![])
+}
+
+/// A session that is revoked while it is updated is gone afterwards.
+///
+/// Otherwise a user who logs out while a page still saves stays logged in.
+#[rule(
+    "session::update::never_undoes_a_revocation",
+    source = "auth0/nextjs-auth0 #2530: the fix of a late save was get, then set"
+)]
+async fn update_never_undoes_a_revocation(w: &Sessions) -> Checked {
+    for round in 0..8 {
+        let session = w.create(new_session(&format!("round {round}"))?).await?;
+        let late = document("late")?;
+        let answers = race(RACERS, |racer| {
+            let store = w.handle(racer);
+            let (tenant, id, data) = (w.tenant.clone(), session.id.clone(), late.clone());
+            let version = session.version;
+            async move {
+                if racer == 3 {
+                    return store.revoke(&tenant, &id).await;
+                }
+                match store.update(&tenant, &id, version, data, START).await {
+                    Err(error)
+                        if matches!(error.kind(), ErrorKind::Stale | ErrorKind::NotFound) =>
+                    {
+                        Ok(false)
+                    }
+                    answer => answer.map(|_| true),
+                }
+            }
+        })
+        .await?;
+        let mut updates = 0;
+        for (racer, answer) in answers.into_iter().enumerate() {
+            let done = answer?;
+            if racer == 3 {
+                holds(done, "there is a session to revoke")?;
+            } else {
+                updates += u32::from(done);
+            }
+        }
+        holds(updates <= 1, "one update of a version at most succeeds")?;
+        equal("the revoked session", &w.seen(&session.id).await?, &None)?;
+    }
+    Ok(())
 }
 
 /// Of callers that update one version at once, one wins and the others are told.
 ///
-/// A lost update is a lost login, a lost second factor or a lost cart.
+/// Otherwise what one request stored, such as a second factor that was passed, is lost.
 #[rule(
     "session::update::race_has_one_winner",
     source = "dex #2547: concurrent refreshes overwrote each other"
@@ -581,11 +856,7 @@ async fn update_race_has_one_winner(w: &Sessions) -> Checked {
             data.push(document(&format!("round {round}, racer {racer}"))?);
         }
         let answers = race(RACERS, |racer| {
-            let store = if racer % 2 == 0 {
-                w.store.clone()
-            } else {
-                w.other.clone()
-            };
+            let store = w.handle(racer);
             let (tenant, id, data) = (w.tenant.clone(), w.subject.id.clone(), data[racer].clone());
             async move { store.update(&tenant, &id, version, data, minute(1)).await }
         })
@@ -609,22 +880,20 @@ async fn update_race_has_one_winner(w: &Sessions) -> Checked {
 
 /// Callers that each add an attribute, and try again when they are told to, all get it stored.
 ///
-/// That is how an engine adds what two requests learn at once, and what its updates are for.
+/// Otherwise a user passes the second factor in one tab and is asked for it again.
 #[rule(
     "session::update::loses_nothing_when_retried",
     source = "spring-session: two requests that add different attributes both survive"
 )]
 async fn update_loses_no_attribute(w: &Sessions) -> Checked {
     let answers = race(RACERS, |racer| {
-        let store = if racer % 2 == 0 {
-            w.store.clone()
-        } else {
-            w.other.clone()
-        };
+        let store = w.handle(racer);
         let (tenant, id) = (w.tenant.clone(), w.subject.id.clone());
+        let mut session = w.subject.clone();
         async move {
-            loop {
-                let session = some("the session", store.get(&tenant, &id, minute(1)).await?)?;
+            // All begin with what they read before; each try that is stale means that another
+            // caller's update came between.
+            for _ in 0..RACERS {
                 let mut data = session.data.value().clone();
                 data[format!("racer {racer}")] = racer.into();
                 let data = Document::new(data)?;
@@ -632,10 +901,16 @@ async fn update_loses_no_attribute(w: &Sessions) -> Checked {
                     .update(&tenant, &id, session.version, data, minute(1))
                     .await
                 {
-                    Err(error) if error.kind() == ErrorKind::Stale => {}
-                    answer => return answer.map(drop).map_err(crate::Failure::from),
+                    Err(error) if error.kind() == ErrorKind::Stale => {
+                        let found = store.get(&tenant, &id, minute(1)).await?;
+                        session = some("the session", found)?;
+                    }
+                    answer => return answer.map(drop).map_err(Failure::from),
                 }
             }
+            Err(Failure::new(format!(
+                "expected that of {RACERS} callers each succeeds in as many tries"
+            )))
         }
     })
     .await?;
@@ -655,7 +930,7 @@ async fn update_loses_no_attribute(w: &Sessions) -> Checked {
 
 /// Through another tenant a session cannot be read, touched, changed, rotated, listed or ended.
 ///
-/// The tenant is the wall between customers; one method without it is a hole.
+/// Otherwise one customer reads, changes or ends the sessions of another.
 #[rule(
     "session::tenancy::other_tenants_reach_nothing",
     source = "kratos 93d364c8e, hydra 43c9be1b5, keto 0c61e343; paySphere #1917"
@@ -741,6 +1016,52 @@ async fn tenants_are_compared_as_bytes(w: &Sessions) -> Checked {
     Ok(())
 }
 
+/// Errors name what was wrong: the record that is there or not, or the argument.
+///
+/// Otherwise an engine tells a user that a login failed, and nobody finds out why.
+#[rule(
+    "session::errors::name_what_was_wrong",
+    source = "kratos: a violated constraint is named; openfga #3014: a driver's error was not mapped"
+)]
+async fn errors_name_what_was_wrong(w: &Sessions) -> Checked {
+    let taken = PortError::already_exists("session");
+    let stale = PortError::stale("session");
+    let missing = PortError::not_found("session");
+    let (id, version) = (&w.subject.id, w.subject.version);
+    let bystander = digest("bystander");
+    let created = w
+        .store
+        .create(&w.tenant, new_session("subject")?, START)
+        .await;
+    equal("creating a stored id", &created, &Err(taken.clone()))?;
+    let rotated = w.store.rotate(&w.tenant, id, &bystander, START).await;
+    equal("rotating to a stored id", &rotated, &Err(taken))?;
+    let over = NewSession {
+        ends_at: START,
+        ..new_session("over")?
+    };
+    let refused = match w.store.create(&w.tenant, over, START).await {
+        Err(PortError::Refused { field, .. }) => Some(field),
+        _ => None,
+    };
+    equal(
+        "the argument that creating an elapsed session refuses",
+        &refused.as_deref(),
+        &Some("ends_at"),
+    )?;
+    for (what, id, version, expected) in [
+        ("an unknown session", &digest("unknown"), version, missing),
+        ("another version", id, version.next(), stale),
+    ] {
+        let updated = w
+            .store
+            .update(&w.tenant, id, version, document("late")?, START)
+            .await;
+        equal(&format!("updating {what}"), &updated, &Err(expected))?;
+    }
+    w.subject_unchanged().await
+}
+
 /// What was stored is there when the store is opened anew.
 ///
 /// A deployment must not log everybody out, nor bring back who was logged out.
@@ -750,16 +1071,63 @@ async fn tenants_are_compared_as_bytes(w: &Sessions) -> Checked {
     source = "none of the suites of this kind reopens a store"
 )]
 async fn sessions_survive_a_restart(w: &Sessions) -> Checked {
+    let (tenant, old) = (&w.tenant, &w.subject.id);
     let revoked = w.create(new_session("revoked")?).await?;
-    w.store.revoke(&w.tenant, &revoked.id).await?;
-    let touched = some(
-        "the session",
-        w.store.touch(&w.tenant, &w.subject.id, minute(1)).await?,
+    let swept = NewSession {
+        ends_at: minute(1),
+        ..new_session("swept")?
+    };
+    let swept = w.create(swept).await?;
+    let mallory = w.create(long_session("ended", Some("Mallory"))?).await?;
+    w.store.revoke(tenant, &revoked.id).await?;
+    w.store.sweep(tenant, minute(1), 10).await?;
+    let identity = IdentityId::new("Mallory")?;
+    w.store
+        .revoke_all_of(tenant, &identity, &Keep::Nothing)
+        .await?;
+    let fresh = digest("rotated");
+    w.store.rotate(tenant, old, &fresh, minute(1)).await?;
+    w.store
+        .update(
+            tenant,
+            &fresh,
+            w.subject.version,
+            document("new")?,
+            minute(1),
+        )
+        .await?;
+    let touched = w.store.touch(tenant, &fresh, minute(2)).await?;
+    let expected = Session {
+        id: fresh.clone(),
+        data: document("new")?,
+        version: w.subject.version.next(),
+        seen_at: minute(2),
+        expires_at: minute(32),
+        ..w.subject.clone()
+    };
+    equal(
+        "the session before the restart",
+        &touched.as_ref(),
+        &Some(&expected),
     )?;
     let reopened = w.context.reopen().await?;
-    let reopened = super::offered("session", reopened.session.as_ref())?;
-    let found = reopened.get(&w.tenant, &w.subject.id, minute(1)).await?;
-    equal("the session after a restart", &found, &Some(touched))?;
-    let found = reopened.get(&w.tenant, &revoked.id, START).await?;
-    equal("the revoked session after a restart", &found, &None)
+    let reopened = offered("session", reopened.session.as_ref())?;
+    let found = reopened.get(tenant, &fresh, minute(2)).await?;
+    equal(
+        "the session after a restart",
+        &found.as_ref(),
+        &Some(&expected),
+    )?;
+    for gone in [old, &revoked.id, &swept.id, &mallory.id] {
+        let found = reopened.get(tenant, gone, START).await?;
+        equal("a session that ended before a restart", &found, &None)?;
+    }
+    let page = reopened
+        .list_of(tenant, &ada()?, minute(2), &PageRequest::first(10)?)
+        .await?;
+    equal(
+        "Ada's sessions after a restart",
+        &page.items,
+        &vec![expected],
+    )
 }
