@@ -1,6 +1,13 @@
 //! Saves at once: one winner, nothing lost, and nobody who sees half of one.
 
-use portproof_ports::{ErrorKind, Expected, PageRequest, PortResult, Ports, Version};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use portproof_ports::{
+    ErrorKind, Expected, PageRequest, PolicyStore, PortResult, Ports, TenantId, Version,
+};
 
 use super::{Book, Kind, Policies, Record, Roles};
 use crate::{
@@ -208,43 +215,64 @@ async fn readers_see_whole_records(w: &Book) -> Checked {
 async fn seen_whole<K: Kind>(w: &Book) -> Checked {
     let odd = K::subject(w).draft.clone();
     let even = K::bare("subject")?;
+    let done = Arc::new(AtomicBool::new(false));
     let answers = race(RACERS, |racer| {
-        let (store, tenant) = (w.handle(racer), w.tenant.clone());
+        let (store, tenant, done) = (w.handle(racer), w.tenant.clone(), Arc::clone(&done));
         let (odd, even) = (odd.clone(), even.clone());
         async move {
-            let id = K::id("subject")?;
-            for round in 0..12 {
-                if racer == 0 {
-                    let draft = if round % 2 == 0 {
-                        even.clone()
-                    } else {
-                        odd.clone()
-                    };
-                    K::save(&*store, &tenant, Expected::Anything, draft, minute(1)).await?;
-                    continue;
-                }
-                let found = if racer % 4 == 1 {
-                    let page = K::list(&*store, &tenant, PageRequest::first(10)?).await?;
-                    let mut items = page.items.into_iter();
-                    items.find(|record| *K::id_of(&record.draft) == id)
-                } else {
-                    K::get(&*store, &tenant, &id).await?
-                };
-                let found = some("what is being saved", found)?;
-                let is_odd = found.version.get() % 2 == 1;
-                let expected = if is_odd { &odd } else { &even };
-                equal(
-                    "what is being saved, at this version",
-                    &found.draft,
-                    expected,
-                )?;
-                tokio::task::yield_now().await;
+            if racer > 0 {
+                return read_until::<K>(&done, &*store, &tenant, [&even, &odd]).await;
             }
-            Ok(())
+            let saved = save_in_turns::<K>(&*store, &tenant, [&even, &odd]).await;
+            done.store(true, Ordering::Relaxed);
+            saved
         }
     })
     .await?;
     answers.into_iter().collect()
+}
+
+/// Saves one draft and the other, so that the versions that are even say the first.
+async fn save_in_turns<K: Kind>(
+    store: &dyn PolicyStore,
+    tenant: &TenantId,
+    [even, odd]: [&K::Draft; 2],
+) -> Checked {
+    for _ in 0..12 {
+        for draft in [even, odd] {
+            K::save(store, tenant, Expected::Anything, draft.clone(), minute(1)).await?;
+            // For stores that answer without waiting.
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the subject, from the list and by its id, until `done`, and fails unless each version says
+/// what it is to say.
+async fn read_until<K: Kind>(
+    done: &AtomicBool,
+    store: &dyn PolicyStore,
+    tenant: &TenantId,
+    drafts: [&K::Draft; 2],
+) -> Checked {
+    let id = K::id("subject")?;
+    while !done.load(Ordering::Relaxed) {
+        let page = K::list(store, tenant, PageRequest::first(10)?).await?;
+        let mut listed = page.items.into_iter();
+        let listed = listed.find(|record| *K::id_of(&record.draft) == id);
+        for found in [listed, K::get(store, tenant, &id).await?] {
+            let found = some("what is being saved", found)?;
+            let expected = drafts[usize::from(found.version.get() % 2 == 1)];
+            equal(
+                "what is being saved, at this version",
+                &&found.draft,
+                &expected,
+            )?;
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }
 
 /// What is deleted while others save the version that they saw is gone then: no save brings it back,
