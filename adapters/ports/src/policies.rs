@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Document, Expected, Invalid, Page, PageRequest, PolicyId, PortResult, RoleId, RuleId, Scope,
-    TenantId, Text, Timestamp, Version, document, port,
+    TenantId, Text, Timestamp, Version, port,
 };
 
 /// The most rules of a policy, and permissions or parents of a role.
@@ -59,8 +59,8 @@ pub enum Condition {
         /// same as null.
         #[serde(
             default,
-            deserialize_with = "document::present",
-            skip_serializing_if = "Option::is_none"
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "crate::document::present"
         )]
         value: Option<Document>,
     },
@@ -104,8 +104,8 @@ pub struct PolicyRule {
     /// What the engine keeps about it.
     #[serde(
         default,
-        deserialize_with = "document::present",
-        skip_serializing_if = "Option::is_none"
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::document::present"
     )]
     pub metadata: Option<Document>,
 }
@@ -149,7 +149,8 @@ impl PolicyDraft {
     /// # Errors
     ///
     /// [`Invalid`], naming the limit: at most [`MAX_RULES`] rules with ids of their own,
-    /// [`MAX_PATTERNS`] actions and resources a rule, conditions [`MAX_CONDITION_DEPTH`] deep.
+    /// [`MAX_PATTERNS`] actions and resources of a rule or of the targets, conditions
+    /// [`MAX_CONDITION_DEPTH`] deep.
     pub fn check(&self) -> Result<(), Invalid> {
         if self.rules.len() > MAX_RULES {
             return Err(Invalid::new("rules", "are more than 1000"));
@@ -159,13 +160,19 @@ impl PolicyDraft {
         if ids.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Invalid::new("rules", "name one id twice"));
         }
+        let targets = self.targets.as_ref();
+        let target_actions = targets.and_then(|targets| targets.actions.as_ref());
+        let target_resources = targets.and_then(|targets| targets.resources.as_ref());
+        let too_many = |patterns: &Vec<Text>| patterns.len() > MAX_PATTERNS;
+        let actions = self.rules.iter().map(|rule| &rule.actions);
+        if actions.chain(target_actions).any(too_many) {
+            return Err(Invalid::new("actions", "are more than 100"));
+        }
+        let resources = self.rules.iter().map(|rule| &rule.resources);
+        if resources.chain(target_resources).any(too_many) {
+            return Err(Invalid::new("resources", "are more than 100"));
+        }
         for rule in &self.rules {
-            if rule.actions.len() > MAX_PATTERNS {
-                return Err(Invalid::new("actions", "are more than 100"));
-            }
-            if rule.resources.len() > MAX_PATTERNS {
-                return Err(Invalid::new("resources", "are more than 100"));
-            }
             if rule.conditions.depth() > MAX_CONDITION_DEPTH {
                 return Err(Invalid::new("conditions", "are deeper than 10 levels"));
             }
@@ -224,8 +231,8 @@ pub struct RoleDraft {
     /// What the engine keeps about it.
     #[serde(
         default,
-        deserialize_with = "document::present",
-        skip_serializing_if = "Option::is_none"
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::document::present"
     )]
     pub metadata: Option<Document>,
 }
@@ -360,16 +367,28 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_null_that_is_there_is_not_an_absence() {
-        let test = |value| {
-            let mut test = json!({"test": {"field": "f", "operator": "eq"}});
-            if let Some(value) = value {
-                test["test"]["value"] = value;
-            }
-            let condition: Condition = serde_json::from_value(test.clone()).unwrap();
-            assert_eq!(serde_json::to_value(&condition).unwrap(), test);
-            condition
+    fn a_null_is_not_an_absence() {
+        for json in [
+            json!({"test": {"field": "f", "operator": "eq"}}),
+            json!({"test": {"field": "f", "operator": "eq", "value": null}}),
+        ] {
+            let condition: Condition = serde_json::from_value(json.clone()).unwrap();
+            assert_eq!(serde_json::to_value(condition).unwrap(), json);
+        }
+    }
+
+    #[test]
+    fn the_patterns_of_targets_are_counted_too() {
+        let policy = |targets| {
+            let json = json!({
+                "id": "p", "name": "", "algorithm": "first-match", "rules": [], "targets": targets,
+            });
+            serde_json::from_value::<PolicyDraft>(json).unwrap()
         };
-        assert_ne!(test(None), test(Some(json!(null))));
+        let many = vec!["x"; MAX_PATTERNS + 1];
+        let refused = |targets| policy(targets).check().unwrap_err().field;
+        assert_eq!(refused(json!({"actions": many})), "actions");
+        assert_eq!(refused(json!({"resources": many})), "resources");
+        assert!(policy(json!({"actions": many[1..]})).check().is_ok());
     }
 }
