@@ -82,15 +82,6 @@ impl From<Document> for Value {
     }
 }
 
-/// Reads a field that holds a document or is absent: `null` is a document, and no absence.
-///
-/// For fields with `#[serde(default)]`; serde by itself reads `null` as an absence.
-pub(crate) fn or_absent<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Document>, D::Error> {
-    Document::deserialize(deserializer).map(Some)
-}
-
 impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_string();
