@@ -4,8 +4,8 @@ use portproof_ports::{Document, PolicyDraft, Ports, RoleDraft, Text};
 use serde_json::{Value, json};
 
 use super::{
-    Book, Kind, Policies, Roles, bare_policy, bare_role, example_policies, example_roles, made,
-    permission_part, rule_part,
+    Book, example_policies, example_roles,
+    kind::{Kind, Policies, Roles, bare_policy, bare_role, made, permission_part, rule_part},
 };
 use crate::{
     Case, Checked, Failure, cases,

@@ -3,7 +3,10 @@
 use portproof_ports::{Expected, PortResult, Ports};
 use serde_json::json;
 
-use super::{Book, Kind, Policies, Record, Roles, bare_policy, bare_role, made};
+use super::{
+    Book,
+    kind::{Kind, Policies, Record, Roles, bare_policy, bare_role, made},
+};
 use crate::{
     Case, Checked, cases,
     check::{equal, holds},

@@ -7,7 +7,10 @@ use portproof_ports::{
     SubjectId, TenantId, Timestamp, Window,
 };
 
-use super::{Book, Kind, Roles};
+use super::{
+    Book,
+    kind::{Kind, Roles},
+};
 use crate::{
     Case, Checked, Failure, cases,
     check::{equal, fails, holds},

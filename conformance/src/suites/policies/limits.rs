@@ -7,7 +7,10 @@ use portproof_ports::{
 use serde_json::{Value, json};
 
 use super::{
-    Book, Kind, Policies, Record, Roles, bare_policy, bare_role, made, permission_part, rule_part,
+    Book,
+    kind::{
+        Kind, Policies, Record, Roles, bare_policy, bare_role, made, permission_part, rule_part,
+    },
 };
 use crate::{
     Case, Checked, Failure, cases,

@@ -2,7 +2,10 @@
 
 use portproof_ports::{Expected, Page, PageRequest, PortResult, Ports, TenantId};
 
-use super::{Book, Kind, Policies, Record, Roles};
+use super::{
+    Book,
+    kind::{Kind, Policies, Record, Roles},
+};
 use crate::{
     Case, Checked, Failure, cases,
     check::{equal, holds, some},

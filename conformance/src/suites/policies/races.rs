@@ -2,14 +2,17 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use portproof_ports::{
     ErrorKind, Expected, PageRequest, PolicyStore, PortResult, Ports, TenantId, Version,
 };
 
-use super::{Book, Kind, Policies, Record, Roles};
+use super::{
+    Book,
+    kind::{Kind, Policies, Record, Roles},
+};
 use crate::{
     Case, Checked, Failure, cases,
     check::{equal, holds, some},
@@ -215,49 +218,61 @@ async fn readers_see_whole_records(w: &Book) -> Checked {
 async fn seen_whole<K: Kind>(w: &Book) -> Checked {
     let odd = K::subject(w).draft.clone();
     let even = K::bare("subject")?;
-    let done = Arc::new(AtomicBool::new(false));
+    let reading = Arc::new(AtomicUsize::new(RACERS - 1));
+    let writing = Arc::new(AtomicBool::new(true));
     let answers = race(RACERS, |racer| {
-        let (store, tenant, done) = (w.handle(racer), w.tenant.clone(), Arc::clone(&done));
+        let (store, tenant) = (w.handle(racer), w.tenant.clone());
+        let (reading, writing) = (Arc::clone(&reading), Arc::clone(&writing));
         let (odd, even) = (odd.clone(), even.clone());
         async move {
-            if racer > 0 {
-                return read_until::<K>(&done, &*store, &tenant, [&even, &odd]).await;
+            let drafts = [&even, &odd];
+            if racer == 0 {
+                let saved = save_while::<K>(&reading, &*store, &tenant, drafts).await;
+                writing.store(false, Ordering::Relaxed);
+                return saved;
             }
-            let saved = save_in_turns::<K>(&*store, &tenant, [&even, &odd]).await;
-            done.store(true, Ordering::Relaxed);
-            saved
+            let read = read_while::<K>(&writing, &*store, &tenant, drafts).await;
+            reading.fetch_sub(1, Ordering::Relaxed);
+            read
         }
     })
     .await?;
     answers.into_iter().collect()
 }
 
-/// Saves one draft and the other, so that the versions that are even say the first.
-async fn save_in_turns<K: Kind>(
+/// Saves one draft and the other, so that the versions that are even say the first, while somebody
+/// reads.
+async fn save_while<K: Kind>(
+    reading: &AtomicUsize,
     store: &dyn PolicyStore,
     tenant: &TenantId,
     [even, odd]: [&K::Draft; 2],
 ) -> Checked {
-    for _ in 0..12 {
+    // Readers end when they have seen some changes; a store that keeps none must not hold them.
+    for _ in 0..1000 {
         for draft in [even, odd] {
             K::save(store, tenant, Expected::Anything, draft.clone(), minute(1)).await?;
             // For stores that answer without waiting.
             tokio::task::yield_now().await;
         }
+        if reading.load(Ordering::Relaxed) == 0 {
+            break;
+        }
     }
     Ok(())
 }
 
-/// Reads the subject, from the list and by its id, until `done`, and fails unless each version says
-/// what it is to say.
-async fn read_until<K: Kind>(
-    done: &AtomicBool,
+/// Reads the subject, from the list and by its id, until it has changed a few times, and fails
+/// unless each version says what it is to say.
+async fn read_while<K: Kind>(
+    writing: &AtomicBool,
     store: &dyn PolicyStore,
     tenant: &TenantId,
     drafts: [&K::Draft; 2],
 ) -> Checked {
     let id = K::id("subject")?;
-    while !done.load(Ordering::Relaxed) {
+    let (mut last, mut changes) = (Version::FIRST, 0);
+    while changes < 6 && writing.load(Ordering::Relaxed) {
         let page = K::list(store, tenant, PageRequest::first(10)?).await?;
         let mut listed = page.items.into_iter();
         let listed = listed.find(|record| *K::id_of(&record.draft) == id);
@@ -269,6 +284,8 @@ async fn read_until<K: Kind>(
                 &&found.draft,
                 &expected,
             )?;
+            changes += usize::from(found.version != last);
+            last = found.version;
         }
         tokio::task::yield_now().await;
     }

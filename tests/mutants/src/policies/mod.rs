@@ -8,17 +8,6 @@ use portproof_ports::{
     PolicyStoreAnswer as Answer, PolicyStoreCall as Call, Port, PortError, PortResult, Ports,
 };
 
-mod faults;
-mod grants;
-mod kind;
-mod texts;
-
-use faults::{Cache, Shared};
-use kind::{Policies, Roles, Store, answers, mutant, on_handles, with};
-
-/// What a fault is while it runs.
-type Answering = Pin<Box<dyn Future<Output = PortResult<Answer>> + Send>>;
-
 /// The same fault in policies and in roles, for a rule of each or one about both.
 macro_rules! both {
     ($name:literal, [$of_policies:literal, $of_roles:literal], $fault:expr $(, $source:literal)?) => {
@@ -40,13 +29,25 @@ macro_rules! both {
     };
 }
 
+mod faults;
+mod grants;
+mod kind;
+mod pages;
+mod texts;
+
+use faults::{Cache, Shared};
+use kind::{Policies, Roles, Store, answers, mutant, on_handles, with};
+
+/// What a fault is while it runs.
+type Answering = Pin<Box<dyn Future<Output = PortResult<Answer>> + Send>>;
+
 pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
     let parts = [
         saves(),
         reads(),
         deletions(),
         races(),
-        lists(),
+        pages::mutants(),
         apart(),
         texts::mutants(),
         grants::mutants(),
@@ -469,82 +470,6 @@ fn races() -> Vec<Mutant<Ports>> {
     .into_iter()
     .flatten()
     .collect()
-}
-
-fn lists() -> Vec<Mutant<Ports>> {
-    let mut mutants: Vec<_> = [
-        both!(
-            "order_folds_case",
-            "list::is_complete_and_ordered",
-            faults::order_folds_case
-        ),
-        both!(
-            "next_is_missing",
-            "list::is_complete_and_ordered",
-            faults::next_is_missing,
-            "AuthHero 953739e: the cursor of the next page was missing"
-        ),
-        both!(
-            "a_hundred_at_most",
-            "list::has_no_limit_of_its_own",
-            faults::a_hundred_at_most,
-            "better-auth #10342: a default limit of a hundred"
-        ),
-        both!(
-            "empty_is_missing",
-            "list::of_nothing_is_empty",
-            faults::empty_is_missing,
-            "kratos: a list without rows was an error"
-        ),
-        both!(
-            "removals_shift_offsets",
-            "list::walk_survives_removals",
-            faults::pages_by_offset,
-            "AuthHero 0e6acf4: a cursor that was an offset"
-        ),
-        both!(
-            "pages_begin_at_a_row",
-            "list::walk_survives_removals",
-            faults::pages_by_row
-        ),
-        both!(
-            "insertions_shift_offsets",
-            "list::walk_survives_insertions",
-            faults::pages_by_offset
-        ),
-        both!(
-            "cursors_of_all_tenants",
-            "list::refuses_a_foreign_cursor",
-            faults::cursors_of_all_tenants,
-            "kratos 93d364c8e: the second page was not kept to the tenant"
-        ),
-        both!(
-            "damaged_is_first",
-            "list::refuses_a_damaged_cursor",
-            faults::damaged_is_first,
-            "AuthHero: a malformed cursor started at the beginning"
-        ),
-        both!(
-            "damaged_is_a_driver_error",
-            "list::refuses_a_damaged_cursor",
-            faults::damaged_is_a_driver_error
-        ),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    mutants.push(Mutant::new(
-        "policies::cursors_of_all_lists",
-        "policies::list::refuses_a_foreign_cursor",
-        |mut ports: Ports, _| {
-            ports.policies = ports.policies.map(|port| {
-                let port = with::<Roles, _, _>(port, faults::cursors_of_all_lists);
-                with::<Policies, _, _>(port, faults::cursors_of_all_lists)
-            });
-            ports
-        },
-    ));
-    mutants
 }
 
 fn apart() -> Vec<Mutant<Ports>> {
