@@ -331,6 +331,7 @@ async fn revocations_end_each(w: &Assignments) -> Checked {
     w.assign_each(vec![
         lasting("Bob", "editor", None)?,
         lasting("Bob", "editor", Some("org"))?,
+        lasting("Bob", "editor", Some("club"))?,
         new_grant("Bob", "viewer", Some("org"))?,
         new_grant("Bob", "viewer", Some("club"))?,
     ])
@@ -349,7 +350,7 @@ async fn revocations_end_each(w: &Assignments) -> Checked {
         revocation("Ada", "no such role", Which::Every)?,
     ];
     let ended = w.store.revoke_many(&w.tenant, &revocations).await?;
-    equal("how many grants ended", &ended, &5)?;
+    equal("how many grants ended", &ended, &6)?;
     equal(
         "Bob's grants",
         &w.grants(&subject("Bob")?).await?,

@@ -36,8 +36,8 @@ impl Assignments {
     }
 
     /// Walks a list of grants two at a time, and does `between` to the store between the pages.
-    async fn walk_while<'w, A, B>(
-        &'w self,
+    async fn walk_while<A, B>(
+        &self,
         list: impl Fn(PageRequest) -> A,
         between: impl Fn(Grant, usize) -> B,
     ) -> Result<Vec<Grant>, Failure>
@@ -190,8 +190,11 @@ async fn roles_walk_survives_changes(w: &Assignments) -> Checked {
             .store
             .revoke(&w.tenant, &w.subject.subject, last, &Which::Every);
         holds(ended.await? > 0, "the role that was listed was granted")?;
-        let new = w.save_role(&format!(" new {later}")).await?;
-        w.assign(lasting("Ada", new.as_str(), Some("org"))?).await?;
+        // Two come before the cursor for the one that goes.
+        for number in 0..2 {
+            let new = w.save_role(&format!(" new {later} {number}")).await?;
+            w.assign(lasting("Ada", new.as_str(), Some("org"))?).await?;
+        }
         page = w
             .roles_page(&w.tenant, &org, minute(later), first.following(cursor))
             .await?;

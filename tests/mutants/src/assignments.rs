@@ -1,8 +1,0 @@
-//! Mutants of the assignments port.
-
-use portproof::mutants::Mutant;
-use portproof_ports::Ports;
-
-pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
-    Vec::new()
-}
