@@ -150,7 +150,7 @@ impl<S: Stores> Runner<S> {
             match (lacking(capability), rule.disclaimed) {
                 (Some(reason), false) => return Plan::NotClaimed(reason.to_owned()),
                 (None, true) => {
-                    return Plan::NotClaimed(format!("{capability} is claimed"));
+                    return Plan::NotClaimed(format!("it is for adapters without {capability}"));
                 }
                 _ => {}
             }
