@@ -33,7 +33,7 @@
 //! ```
 //!
 //! Every rule is then a test: filtered, listed and run in parallel like any other, also under
-//! nextest. [`check`] gives the same verdicts as a value.
+//! nextest. [`check()`] gives the same verdicts as a value.
 //!
 //! # What a verdict means
 //!
@@ -43,7 +43,7 @@
 //!
 //! # Suites for ports of your own
 //!
-//! A port is a trait with [`#[port]`](portproof_ports::port) on it. A [`World`] is what its cases
+//! A port is a trait with [`#[port]`](macro@portproof_ports::port) on it. A [`World`] is what its cases
 //! start from, [`#[rule]`](macro@rule) makes a rule and its case of a documented function, and
 //! [`run_custom_suites`] runs them. [`mutants`] proves that they notice what they should.
 
