@@ -17,6 +17,7 @@ use portproof_ports::{
 
 mod assignments;
 mod credentials;
+mod edits;
 mod identity;
 mod keystore;
 mod policies;
