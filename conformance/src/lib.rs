@@ -1,6 +1,51 @@
 //! Conformance test kit for the storage behind authentication and authorization.
 //!
-//! See `run_suites`.
+//! An auth engine talks to storage through ports (the traits of `portproof-ports`), and anybody may
+//! write an adapter for them. This crate says, rule by rule, whether an adapter may be trusted with
+//! logins, and shows the calls that prove it when it may not.
+//!
+//! # The tests of an adapter
+//!
+//! Describe the adapter as a [`Target`] and hand it to [`run_suites`], in a test of its own with
+//! `harness = false`:
+//!
+//! ```no_run
+//! use portproof::{Manifest, Opened, Target, async_trait};
+//! use portproof_memory::MemoryAdapter;
+//! use portproof_ports::Ports;
+//!
+//! struct MyTarget;
+//!
+//! #[async_trait]
+//! impl Target for MyTarget {
+//!     fn manifest(&self) -> Manifest {
+//!         Manifest::new("my adapter").lacks("keystore", "keys live elsewhere")
+//!     }
+//!
+//!     async fn open(&self) -> Opened<Ports> {
+//!         Ok(MemoryAdapter::new().ports())
+//!     }
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     portproof::run_suites(MyTarget)
+//! }
+//! ```
+//!
+//! Every rule is then a test: filtered, listed and run in parallel like any other, also under
+//! nextest. [`check()`] gives the same verdicts as a value.
+//!
+//! # What a verdict means
+//!
+//! A rule is [held, broken, waived, not claimed or not run](Verdict); only held is green. A case
+//! that could not run counts as broken, and nothing is skipped while it runs: what an adapter does
+//! not do is in its [`Manifest`], with a reason.
+//!
+//! # Suites for ports of your own
+//!
+//! A port is a trait with [`#[port]`](macro@portproof_ports::port) on it. A [`World`] is what its cases
+//! start from, [`#[rule]`](macro@rule) makes a rule and its case of a documented function, and
+//! [`run_custom_suites`] runs them. [`mutants`] proves that they notice what they should.
 
 // The macros name this crate by its public name, also in here.
 extern crate self as portproof;

@@ -5,7 +5,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use portproof_ports::{Handler, Port, PortCall, PortResult, async_trait};
 use serde::Serialize;
 
-use crate::{Manifest, Opened, Report, Selection, Stores, Suite, Target, Verdict, check_suites};
+use crate::{Manifest, Opened, Report, Selection, Stores, Suite, Target, check_suites};
 
 /// Which handle on a store a fault is put into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +142,9 @@ impl<S: Stores, T: Target<S>> Target<S> for Mutated<S, T> {
     }
 }
 
+/// How many runs a mutant gets at most.
+const MOST_RUNS: u32 = 10;
+
 /// What became of a mutant.
 #[derive(Clone, Debug, Serialize)]
 pub struct Killed {
@@ -153,6 +156,9 @@ pub struct Killed {
     pub source: Option<&'static str>,
     /// The rules that were broken, in the order of the suites.
     pub killed_by: Vec<String>,
+    /// How many runs it took until the rule that it is made for noticed: more than one only where
+    /// that depends on who comes first.
+    pub runs: u32,
 }
 
 impl Killed {
@@ -167,12 +173,14 @@ impl Killed {
 ///
 /// `reference` opens the right adapter: each mutant gets one of its own, whose every
 /// [`open`](Target::open) is a handle on one store. `seen` gets each result as it falls. Only the
-/// rules of the ports that `related` names for a mutant's port are run.
+/// rules that `against` selects are run on a mutant: those of its port to see all that notice it,
+/// or just the one that it breaks. A mutant that its own rule does not notice gets a few more runs
+/// of that rule, since a race is not lost every time.
 pub async fn score<S, T>(
     reference: impl Fn() -> T,
     suites: &[Suite<S>],
     mutants: &[Mutant<S>],
-    related: impl Fn(&str) -> Vec<String>,
+    against: impl Fn(&Mutant<S>) -> Selection,
     mut seen: impl FnMut(&Killed),
 ) -> Vec<Killed>
 where
@@ -181,27 +189,25 @@ where
 {
     let mut results = Vec::with_capacity(mutants.len());
     for mutant in mutants {
-        let port = mutant.breaks.split("::").next().unwrap_or_default();
-        let selection = Selection {
-            ports: related(port),
-            ..Selection::default()
-        };
-        let mutated = Mutated {
-            reference: reference(),
-            mutant: mutant.clone(),
-        };
-        let report: Report = check_suites(mutated, suites.to_vec(), &selection, |_| {}).await;
-        let killed = Killed {
+        let mut selection = against(mutant);
+        let mut killed = Killed {
             id: mutant.id,
             breaks: mutant.breaks,
             source: mutant.source,
-            killed_by: report
-                .outcomes
-                .into_iter()
-                .filter(|outcome| outcome.verdict == Verdict::Broken)
-                .map(|outcome| outcome.rule)
-                .collect(),
+            killed_by: Vec::new(),
+            runs: 0,
         };
+        while killed.runs < MOST_RUNS && !killed.is_killed() {
+            killed.runs += 1;
+            let mutated = Mutated {
+                reference: reference(),
+                mutant: mutant.clone(),
+            };
+            let report: Report = check_suites(mutated, suites.to_vec(), &selection, |_| {}).await;
+            let broken = report.broken().map(|outcome| outcome.rule.clone());
+            killed.killed_by.extend(broken);
+            selection.rules = vec![mutant.breaks.to_owned()];
+        }
         seen(&killed);
         results.push(killed);
     }

@@ -460,8 +460,14 @@ async fn a_custom_suite_is_scored_by_its_mutants() {
             |answer| answer,
         ),
     ];
-    let related = |port: &str| vec![port.to_owned()];
-    let results = score(|| toy(|| Ok(right())), &suites(), &mutants, related, |_| {}).await;
+    let results = score(
+        || toy(|| Ok(right())),
+        &suites(),
+        &mutants,
+        |_| Selection::default(),
+        |_| {},
+    )
+    .await;
     assert!(results[0].is_killed());
     assert!(!results[1].is_killed());
     assert!(results[1].killed_by.is_empty());

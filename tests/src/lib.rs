@@ -11,3 +11,8 @@ pub use sqlite::Sqlite;
 
 /// The password that seals keys in the targets' stores.
 const KEYSTORE_PASSWORD: &str = "the password of a test's keystore";
+
+// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

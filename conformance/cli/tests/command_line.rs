@@ -182,7 +182,9 @@ fn a_bad_url_is_told() {
     );
     assert!(!text.contains("hunter2"), "{text}");
     let mut command = portproof(&["run", "--adapter", "postgres"]);
-    command.env("PORTPROOF_POSTGRES_URL", "not a url at all");
+    command
+        .env("PORTPROOF_POSTGRES_URL", "not a url at all")
+        .env_remove("PORTPROOF_POSTGRES");
     check(command, 2, &["PORTPROOF_POSTGRES_URL"]);
 }
 

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use portproof::{
-    Manifest, Opened, Target, catalogue,
+    Manifest, Opened, Selection, Target, catalogue,
     mutants::{Mutant, faulty},
 };
 use portproof_memory::MemoryAdapter;
@@ -38,15 +38,27 @@ pub fn all() -> Vec<Mutant<Ports>> {
     .collect()
 }
 
-/// The ports whose rules are run on a mutant of `port`: its own, and those that an operation of
-/// the contract reaches into.
+/// The rules to run on a mutant to see all that notice it: those of its port, and of the ports that
+/// an operation of the contract reaches into.
 #[must_use]
-pub fn related(port: &str) -> Vec<String> {
-    let ports: &[&str] = match port {
+pub fn related(mutant: &Mutant<Ports>) -> Selection {
+    let ports: &[&str] = match mutant.breaks.split("::").next().unwrap_or_default() {
         "policies" | "assignments" => &["policies", "assignments"],
         other => &[other],
     };
-    ports.iter().map(ToString::to_string).collect()
+    Selection {
+        ports: ports.iter().map(ToString::to_string).collect(),
+        ..Selection::default()
+    }
+}
+
+/// The rule that a mutant is made for, and no other.
+#[must_use]
+pub fn its_rule(mutant: &Mutant<Ports>) -> Selection {
+    Selection {
+        rules: vec![mutant.breaks.to_owned()],
+        ..Selection::default()
+    }
 }
 
 /// The reference adapter as a target with all hooks, so that every rule applies: reopening it gives

@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, env};
 
 use portproof::{Report, Verdict, catalogue, check, mutants::score, suites};
-use portproof_mutants::{Modest, Reference, all, related};
+use portproof_mutants::{Modest, Reference, all, its_rule};
 
 fn selected(id: &str) -> bool {
     env::var("PORTPROOF_MUTANTS").map_or(true, |port| id.starts_with(&port))
@@ -48,8 +48,8 @@ async fn every_mutant_is_killed_by_its_rule() {
         .partition(|mutant| disclaimed(mutant.breaks));
     assert!(!of_reference.is_empty());
     let suites = suites::core();
-    let mut results = score(Reference::default, &suites, &of_reference, related, |_| {}).await;
-    results.extend(score(Modest::default, &suites, &of_modest, related, |_| {}).await);
+    let mut results = score(Reference::default, &suites, &of_reference, its_rule, |_| {}).await;
+    results.extend(score(Modest::default, &suites, &of_modest, its_rule, |_| {}).await);
     let survivors: Vec<String> = results
         .iter()
         .filter(|result| !result.is_killed())
