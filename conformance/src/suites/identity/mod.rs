@@ -14,9 +14,12 @@ use super::{
 use crate::{Checked, Context, Failure, Suite, World, check::equal};
 
 mod changes;
+mod ends;
 mod identifiers;
 mod lists;
+mod merges;
 mod records;
+mod unlinks;
 mod walls;
 
 /// All rules of the identity port.
@@ -24,7 +27,10 @@ pub(super) fn suite() -> Suite<Ports> {
     let parts = [
         records::cases(),
         identifiers::cases(),
+        unlinks::cases(),
         changes::cases(),
+        merges::cases(),
+        ends::cases(),
         lists::cases(),
         walls::cases(),
     ];

@@ -18,16 +18,26 @@ use crate::{
 };
 
 mod ends;
-mod life;
+mod found;
 mod lists;
 mod records;
+mod rotations;
+mod sweeps;
+mod touches;
+mod updates;
+mod walls;
 
 /// All rules of the session port.
 pub(super) fn suite() -> Suite<Ports> {
     let parts = [
         records::cases(),
-        life::cases(),
+        found::cases(),
+        updates::cases(),
+        walls::cases(),
+        touches::cases(),
+        rotations::cases(),
         ends::cases(),
+        sweeps::cases(),
         lists::cases(),
     ];
     Suite::new("session", parts.into_iter().flatten().collect())

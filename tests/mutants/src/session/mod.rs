@@ -18,6 +18,7 @@ mod found;
 mod lists;
 mod records;
 mod rotations;
+mod sweeps;
 mod touches;
 mod updates;
 
@@ -29,6 +30,7 @@ pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
         touches::mutants(),
         rotations::mutants(),
         ends::mutants(),
+        sweeps::mutants(),
         lists::mutants(),
     ]
     .into_iter()
