@@ -19,7 +19,9 @@
 //! #[async_trait]
 //! impl Target for MyTarget {
 //!     fn manifest(&self) -> Manifest {
-//!         Manifest::new("my adapter").lacks("keystore", "keys live elsewhere")
+//!         Manifest::new("my adapter")
+//!             .lacks("reopen", "it ends with its process")
+//!             .lacks("dump", "it keeps nothing outside its process")
 //!     }
 //!
 //!     async fn open(&self) -> Opened<Ports> {

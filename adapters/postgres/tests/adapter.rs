@@ -318,10 +318,3 @@ async fn keys_are_sealed_and_resealed() {
             .is_none()
     );
 }
-
-#[tokio::test]
-#[ignore = "measures, and checks nothing"]
-async fn measure() {
-    let adapter = fresh("test_measure").await.connect().await.unwrap();
-    shared::measure(&adapter.ports(), "measure").await;
-}

@@ -232,11 +232,3 @@ async fn what_cannot_be_read_is_corrupt() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
 }
-
-#[tokio::test]
-#[ignore = "measures, and checks nothing"]
-async fn measure() {
-    let directory = Directory::new("measure").unwrap();
-    let adapter = options(&directory.file()).open().await.unwrap();
-    shared::measure(&adapter.ports(), "measure").await;
-}

@@ -802,35 +802,3 @@ pub(crate) async fn smoke(ports: &Ports, name: &str) {
     assert_eq!(refused.kind(), ErrorKind::Refused);
     assert_eq!(assignments.forget(tenant, &ada).await, Ok(1));
 }
-
-/// How long calls take, one after another: `cargo test -- --ignored --nocapture`.
-pub(crate) async fn measure(ports: &Ports, name: &str) {
-    let tenant = &tenant(name);
-    let sessions = ports.session.as_ref().unwrap();
-    let rounds = 2000_u32;
-    for step in ["warm", "measured"] {
-        let began = std::time::Instant::now();
-        for n in 0..rounds {
-            let id = format!("{step} {n} {began:?}");
-            sessions
-                .create(tenant, new_session(id.as_bytes(), "ada"), at(1))
-                .await
-                .unwrap();
-        }
-        let create = began.elapsed() / rounds;
-        let id = SessionDigest::of(format!("{step} 7 {began:?}").as_bytes());
-        let began = std::time::Instant::now();
-        for _ in 0..rounds {
-            assert!(sessions.get(tenant, &id, at(2)).await.unwrap().is_some());
-        }
-        let get = began.elapsed() / rounds;
-        let began = std::time::Instant::now();
-        for n in 0..rounds {
-            sessions.touch(tenant, &id, at(i64::from(n))).await.unwrap();
-        }
-        println!(
-            "{step}: create {create:?}, get {get:?}, touch {:?}",
-            began.elapsed() / rounds
-        );
-    }
-}
