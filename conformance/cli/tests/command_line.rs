@@ -215,6 +215,42 @@ async fn a_wrong_password_is_told_once() {
     assert!(!text.contains("wrong-hunter2"), "{text}");
 }
 
+/// Sixteen processes that meet an empty store at once all find its schema, whoever made it.
+#[track_caller]
+fn sixteen_at_once(adapter: &str) {
+    let running: Vec<_> = (0..16)
+        .map(|_| {
+            portproof(&["run", "--adapter", adapter, "--rule", "session::ready::"])
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for process in running {
+        let output = process.wait_with_output().unwrap();
+        let text = text(&output);
+        assert!(output.status.success(), "{text}");
+        assert!(text.contains("1 held, 0 broken"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixteen_processes_meet_an_empty_database() {
+    let server = portproof_database::postgres().await.unwrap();
+    let url = server.fresh_database().await.unwrap();
+    sixteen_at_once(&url);
+}
+
+#[test]
+fn sixteen_processes_meet_an_empty_file() {
+    let folder = tempfile::tempdir().unwrap();
+    sixteen_at_once(&format!(
+        "sqlite:{}",
+        folder.path().join("store.sqlite").display()
+    ));
+}
+
 /// A server that dies in the middle of a run: a proxy in front of a real one, which hangs up for
 /// good after so many bytes.
 #[tokio::test(flavor = "multi_thread")]

@@ -199,6 +199,41 @@ fn records(edits: Edits<dyn CredentialStore>) -> Edits<dyn CredentialStore> {
             "update",
         )
         .re_enacts("kratos: 12 writers of one configuration")
+        .answer(
+            "credentials::lists_leave_out_counters",
+            "credentials::list_of::is_complete_and_ordered",
+            "list_of",
+            |page| {
+                every(page, "counter", &|counter| *counter = json!(0));
+            },
+        )
+        .fault(
+            "credentials::lists_leave_out_the_consumed",
+            "credentials::list_of::is_complete_and_ordered",
+            |store, call| async move {
+                match store.call(call).await? {
+                    Answer::ListOf(mut page) => {
+                        page.items
+                            .retain(|credential| credential.consumed_at.is_none());
+                        Ok(Answer::ListOf(page))
+                    }
+                    answer => Ok(answer),
+                }
+            },
+        )
+        .fault(
+            "credentials::updates_set_counters_back",
+            "credentials::update::replaces_metadata_and_expiry",
+            |store, call| async move {
+                match store.call(call).await? {
+                    Answer::Update(mut updated) => {
+                        updated.counter = portproof_ports::Counter::ZERO;
+                        Ok(Answer::Update(updated))
+                    }
+                    answer => Ok(answer),
+                }
+            },
+        )
         .instead(
             "credentials::failures_create",
             "credentials::update::creates_nothing",

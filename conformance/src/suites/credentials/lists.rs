@@ -63,6 +63,30 @@ impl Credentials {
                     .await?,
             );
         }
+        // What was consumed, and what has expired, is listed and removed like the rest.
+        self.store
+            .consume(&self.tenant, &id("b")?, minute(4))
+            .await?;
+        for credential in &mut all {
+            if credential.id == id("b")? {
+                credential.consumed_at = Some(minute(4));
+            }
+            if credential.id == id("_")? {
+                let (version, metadata) = (credential.version, credential.metadata.clone());
+                let over = Some(minute(1));
+                *credential = self
+                    .store
+                    .update(
+                        &self.tenant,
+                        &credential.id,
+                        version,
+                        metadata,
+                        over,
+                        minute(2),
+                    )
+                    .await?;
+            }
+        }
         all.sort_by(|one, two| (one.created_at, &one.id).cmp(&(two.created_at, &two.id)));
         Ok(all)
     }

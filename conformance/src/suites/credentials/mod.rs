@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use portproof_ports::{
-    Credential, CredentialId, CredentialKind, CredentialStore, IdentityId, LookupDigest,
-    NewCredential, PasskeyBytes, PasswordHash, Ports, SealedBytes, Secret, TenantId,
+    Counter, Credential, CredentialId, CredentialKind, CredentialStore, CredentialUse, IdentityId,
+    LookupDigest, NewCredential, PasskeyBytes, PasswordHash, Ports, SealedBytes, Secret, TenantId,
 };
 
 use super::{
@@ -129,12 +129,16 @@ impl World for Credentials {
             store.record_failure(tenant, &credential.id).await?;
             credential.failures += 1;
         }
-        let api_key = store
+        let (key, used) = (id("key")?, CredentialUse::Counter(Counter::new(7)?));
+        store
             .add(&tenant, new_credential("key", api_key("key"))?, START)
             .await?;
-        let code = store
+        // A counter and a failure that are there show what sets them back.
+        let api_key = store.record_use(&tenant, &key, used, START).await?;
+        let mut code = store
             .add(&tenant, new_credential("code", code("code"))?, START)
             .await?;
+        code.failures = store.record_failure(&tenant, &code.id).await?;
         let password = store
             .add(
                 &tenant,

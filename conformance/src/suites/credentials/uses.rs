@@ -199,9 +199,9 @@ async fn failures_are_counted(w: &Credentials) -> Checked {
         &Some(&w.api_key),
     )?;
     equal(
-        "the first failure of another",
+        "the next failure of another",
         &w.store.record_failure(&w.tenant, &w.code.id).await?,
-        &1,
+        &2,
     )
 }
 

@@ -225,6 +225,19 @@ async fn other_tenants_reach_nothing(w: &Credentials) -> Checked {
     let here = w
         .add(new_credential("only here", code("only here"))?)
         .await?;
+    // With a history, which is as much a secret.
+    let newer = code("newer here");
+    let here = w
+        .store
+        .replace(
+            &w.tenant,
+            &here.id,
+            here.version,
+            newer,
+            OldSecret::Retired,
+            START,
+        )
+        .await?;
     let (there, id, now) = (&w.elsewhere, &here.id, minute(1));
     let first = PageRequest::first(10)?;
     equal("get", &w.store.get(there, id).await?, &None)?;
@@ -233,7 +246,7 @@ async fn other_tenants_reach_nothing(w: &Credentials) -> Checked {
         .find(
             there,
             CredentialKind::RecoveryCode,
-            &digest("only here"),
+            &digest("newer here"),
             now,
         )
         .await?;
@@ -342,7 +355,6 @@ async fn tenants_are_compared_as_bytes(w: &Credentials) -> Checked {
     source = "none of the suites of this kind reopens a store"
 )]
 async fn credentials_survive_a_restart(w: &Credentials) -> Checked {
-    w.store.record_failure(&w.tenant, &w.password.id).await?;
     w.store.consume(&w.tenant, &w.code.id, minute(1)).await?;
     w.store.remove(&w.tenant, &w.api_key.id).await?;
     let replaced = w
@@ -356,6 +368,13 @@ async fn credentials_survive_a_restart(w: &Credentials) -> Checked {
             minute(2),
         )
         .await?;
+    let used = CredentialUse::Counter(portproof_ports::Counter::new(9)?);
+    w.store
+        .record_use(&w.tenant, &replaced.id, used, minute(2))
+        .await?;
+    w.store.record_failure(&w.tenant, &replaced.id).await?;
+    let replaced = some("the password", w.seen(&replaced.id).await?)?;
+    equal("its failures", &replaced.failures, &1)?;
     let consumed = w.seen(&w.code.id).await?;
     let reopened = w.context.reopen().await?;
     let reopened = super::offered("credentials", reopened.credentials.as_ref())?;
