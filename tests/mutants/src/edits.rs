@@ -37,8 +37,6 @@ fn edited<C: PortCall>(call: &C, edit: impl FnOnce(&mut Value)) -> C {
     };
     if let Some(arguments) = value.get_mut(call.method()) {
         edit(arguments);
-    } else if value.is_string() {
-        // A call without arguments.
     }
     serde_json::from_value(value).unwrap_or_else(|_| call.clone())
 }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{Checked, Context, Failure, Suite, World, check::equal};
 
+mod changes;
 mod lists;
 mod records;
 mod secrets;
@@ -24,6 +25,7 @@ mod walls;
 pub(super) fn suite() -> Suite<Ports> {
     let parts = [
         records::cases(),
+        changes::cases(),
         secrets::cases(),
         uses::cases(),
         lists::cases(),

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{Checked, Context, Failure, Suite, World, check::equal};
 
+mod ends;
 mod life;
 mod lists;
 mod records;
@@ -24,6 +25,7 @@ pub(super) fn suite() -> Suite<Ports> {
     let parts = [
         records::cases(),
         life::cases(),
+        ends::cases(),
         lists::cases(),
         walls::cases(),
     ];
