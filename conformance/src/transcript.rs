@@ -33,6 +33,8 @@ struct Entry {
     answer: Option<Box<dyn fmt::Debug + Send>>,
 }
 
+/// The most calls that are shown, the last ones.
+const MOST_SHOWN: usize = 60;
 /// The most characters of a call or an answer that are shown.
 const SHOWN: usize = 320;
 
@@ -101,7 +103,15 @@ impl Transcript {
                 "  ({begins} calls made the fixture; PORTPROOF_TRANSCRIPT=whole shows them)"
             );
         }
-        let from = if whole { 0 } else { begins };
+        let mut from = if whole { 0 } else { begins };
+        if !whole && entries.calls.len() - from > MOST_SHOWN {
+            from = entries.calls.len() - MOST_SHOWN;
+            let _ = writeln!(
+                text,
+                "  ({} more calls are left out before these)",
+                from - begins
+            );
+        }
         for (number, entry) in entries.calls.iter().enumerate().skip(from) {
             if entries.afterwards_begins == Some(number) {
                 let _ = writeln!(text, "  -- afterwards, everything else:");

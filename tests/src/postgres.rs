@@ -1,6 +1,6 @@
 //! The Postgres adapter as a target.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use portproof::{Manifest, Opened, Target, async_trait};
 use portproof_database::Server;
@@ -81,7 +81,10 @@ impl Postgres {
             .schema(SCHEMA)
             .keystore_password(KEYSTORE_PASSWORD);
         if let Some(connections) = self.pool_size {
-            options = options.pool_size(connections);
+            // All cases queue for these few.
+            options = options
+                .pool_size(connections)
+                .acquire_timeout(Duration::from_secs(50));
         }
         Ok(options.connect().await?.ports())
     }
