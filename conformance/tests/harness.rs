@@ -370,7 +370,7 @@ async fn a_call_that_hangs_is_told() {
     .await;
     expect(&report, Held, Broken, NotClaimed);
     let text = failure(&report, "counter::reset::starts_again");
-    assert!(text.contains("did not end within 60 s"), "{text}");
+    assert!(text.contains("did not end within"), "{text}");
     assert!(
         text.contains("counter.reset") && text.contains("never answered"),
         "{text}"
