@@ -1,10 +1,5 @@
 //! How a database goes about the statements: every one that the suites make it run is explained.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test stops at what it does not expect"
-)]
-
 use std::{
     borrow::Cow,
     collections::BTreeMap,
