@@ -148,7 +148,9 @@ pub(crate) fn failure(error: &Error) -> Failure {
         // Whatever the stream holds now, it is not what is expected.
         Error::Io(_) | Error::Protocol(_) | Error::WorkerCrashed => Failure::Lost,
         Error::Tls(_) => Failure::unavailable("no encrypted connection"),
-        Error::PoolTimedOut | Error::PoolClosed => Failure::unavailable("no connection is free"),
+        Error::PoolTimedOut | Error::PoolClosed => {
+            Failure::unavailable("no connection was to be had in time")
+        }
         Error::Decode(_) | Error::ColumnDecode { .. } => {
             Failure::Port(PortError::corrupt("a value"))
         }

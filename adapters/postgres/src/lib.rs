@@ -23,6 +23,8 @@
 mod driver;
 mod errors;
 mod options;
+#[cfg(test)]
+mod plans;
 mod values;
 
 use std::borrow::Cow;

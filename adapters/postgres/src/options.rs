@@ -2,13 +2,16 @@
 
 use std::{borrow::Cow, fmt, path::PathBuf, str::FromStr, time::Duration};
 
-use portproof_sql::{Database, KeystorePassword, Pool, Sealing, migrate};
-use sqlx::{ConnectOptions, postgres::PgConnectOptions};
+use portproof_sql::{Database, KeystorePassword, Pooled, Sealing, migrate};
+use sqlx::{
+    ConnectOptions, Connection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 
 use crate::{
     PostgresAdapter,
     driver::PostgresDriver,
-    errors::{Attempt, ConnectError},
+    errors::{Attempt, ConnectError, connect_error},
 };
 
 /// How many statements a connection keeps prepared: more than the stores have.
@@ -85,14 +88,16 @@ impl PostgresOptions {
         self
     }
 
-    /// How long opening a connection may take; 10 seconds unless said otherwise.
+    /// How long [`connect`](Self::connect) waits for the server to let it in; 10 seconds unless said
+    /// otherwise.
     #[must_use]
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long a call waits for a connection to become free; 10 seconds unless said otherwise.
+    /// How long a call waits for a connection, be it for one to become free or for a server that is
+    /// down to come back; 10 seconds unless said otherwise.
     #[must_use]
     pub const fn acquire_timeout(mut self, timeout: Duration) -> Self {
         self.acquire_timeout = timeout;
@@ -128,14 +133,12 @@ impl PostgresOptions {
     ///
     /// [`ConnectError`].
     pub async fn connect(self) -> Result<PostgresAdapter, ConnectError> {
-        let driver = self.driver()?;
-        let first = driver.first().await?;
-        let pool = Pool::new(driver.clone(), self.pool_size, self.acquire_timeout);
-        pool.keep(first);
-        let database = Database::new(pool);
+        let (options, attempt) = self.target()?;
+        self.try_out(&options, &attempt).await?;
+        let database = Database::new(Pooled(PostgresDriver(self.pool(options))));
         let before = self.before_migration();
         if self.migrate {
-            run_migrations(&database, before.clone(), &driver.attempt).await?;
+            run_migrations(&database, before.clone(), &attempt).await?;
         }
         let sealing = match &self.keystore_password {
             None => None,
@@ -148,11 +151,44 @@ impl PostgresOptions {
             ports: portproof_sql::ports(&database, sealing.as_ref()),
             database,
             before_migration: before,
-            attempt: driver.attempt,
+            attempt,
         })
     }
 
-    fn driver(&self) -> Result<PostgresDriver, ConnectError> {
+    pub(crate) fn pool(&self, options: PgConnectOptions) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(self.pool_size.into())
+            .acquire_timeout(self.acquire_timeout)
+            // A write cannot be run twice: it begins on a connection that is known to live.
+            .test_before_acquire(true)
+            .connect_lazy_with(options)
+    }
+
+    /// Connects once, without the pool: what is wrong is for a person to read, and at once.
+    async fn try_out(
+        &self,
+        options: &PgConnectOptions,
+        attempt: &Attempt,
+    ) -> Result<(), ConnectError> {
+        let error = |error| connect_error(&error, attempt);
+        let mut connection = tokio::time::timeout(self.connect_timeout, options.connect())
+            .await
+            .map_err(|_| ConnectError::Unreachable {
+                server: attempt.to_string(),
+                reason: "connecting took too long".into(),
+            })?
+            .map_err(error)?;
+        let found: String = sqlx::query_scalar("SHOW server_encoding")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(error)?;
+        if found != "UTF8" {
+            return Err(ConnectError::Encoding { found });
+        }
+        connection.close().await.map_err(error)
+    }
+
+    pub(crate) fn target(&self) -> Result<(PgConnectOptions, Attempt), ConnectError> {
         let out_of_bounds = |option, problem| Err(ConnectError::Option { option, problem });
         if !(1..=1000).contains(&self.pool_size) {
             return out_of_bounds("pool_size", "is outside 1 to 1000");
@@ -225,11 +261,7 @@ impl PostgresOptions {
             }
             options = options.ssl_root_cert(file);
         }
-        Ok(PostgresDriver {
-            options,
-            attempt,
-            connect_timeout: self.connect_timeout,
-        })
+        Ok((options, attempt))
     }
 
     /// Lets one process migrate at a time, and creates the schema. The name is an identifier that
@@ -281,13 +313,13 @@ mod tests {
     use super::*;
 
     fn refused(options: &PostgresOptions) -> ConnectError {
-        options.driver().unwrap_err()
+        options.target().unwrap_err()
     }
 
     #[test]
     fn options_are_checked_and_named() {
         let options = PostgresOptions::new("postgres://ada:hunter2@db/auth");
-        assert!(options.driver().is_ok());
+        assert!(options.target().is_ok());
         let option = |error| match error {
             ConnectError::Option { option, .. } => option,
             error => panic!("{error:?}"),
@@ -323,11 +355,11 @@ mod tests {
         }
     }
 
-    #[test]
-    fn debug_shows_no_password() {
+    #[tokio::test]
+    async fn debug_shows_no_password() {
         let options =
             PostgresOptions::new("postgres://ada:hunter2@db/auth").keystore_password("hunter2");
-        let driver = options.driver().unwrap();
+        let driver = PostgresDriver(options.pool(options.target().unwrap().0));
         assert!(!format!("{options:?} {driver:?}").contains("hunter2"));
     }
 }

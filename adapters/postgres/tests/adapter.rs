@@ -15,6 +15,7 @@ use portproof_ports::{ErrorKind, KeyId, PortError};
 use portproof_postgres::{
     ConnectError, MigrateError, PostgresAdapter, PostgresOptions, SealingError,
 };
+use portproof_tests::{Place, Postgres};
 use shared::{at, new_key, new_session, tenant};
 use sqlx::{Connection, PgConnection};
 
@@ -43,14 +44,11 @@ async fn url_with(change: impl Fn(&mut sqlx::postgres::PgConnectOptions)) -> Str
     options.to_url_lossy().to_string()
 }
 
-#[tokio::test]
-async fn every_port_answers() {
-    let options = fresh("test_smoke")
-        .await
-        .pool_size(1)
-        .keystore_password("hunter2");
-    let adapter = options.connect().await.unwrap();
-    shared::smoke(&adapter.ports(), "smoke").await;
+/// The URL of a new database with this name.
+async fn empty_database(name: &str) -> String {
+    execute(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+    execute(format!("CREATE DATABASE {name}")).await;
+    url_with(|options| *options = options.clone().database(name)).await
 }
 
 #[tokio::test]
@@ -63,13 +61,9 @@ async fn cancelled_calls_leave_nothing() {
     shared::cancelled_calls_leave_nothing(&adapter.ports(), "cancelled").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_servers_defaults_do_not_matter() {
-    let url = support::postgres().await.unwrap();
-    let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
-    let user = options.get_username().to_owned();
-    execute("DROP DATABASE IF EXISTS portproof_defaults").await;
-    execute("CREATE DATABASE portproof_defaults").await;
+    let url = empty_database("portproof_defaults").await;
     for setting in [
         "default_transaction_isolation = 'serializable'",
         "TimeZone = 'America/St_Johns'",
@@ -78,19 +72,9 @@ async fn the_servers_defaults_do_not_matter() {
     ] {
         execute(format!("ALTER DATABASE portproof_defaults SET {setting}")).await;
     }
-    let url = url_with(|options| *options = options.clone().database("portproof_defaults")).await;
-    let options = PostgresAdapter::options(&url)
-        .pool_size(2)
-        .keystore_password("hunter2");
-    let adapter = options.connect().await.unwrap();
-    shared::smoke(&adapter.ports(), &user).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_of_many_wins() {
-    let options = fresh("test_many").await.keystore_password("hunter2");
-    let adapter = options.connect().await.unwrap();
-    shared::one_of_many_wins(&adapter.ports(), "many").await;
+    let report = portproof::check(Postgres::new(Place::Url(url))).await;
+    let broken: Vec<_> = report.broken().map(|one| &one.failure).collect();
+    assert!(report.is_green(), "{broken:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -106,6 +90,21 @@ async fn sixteen_may_migrate_at_once() {
     let adapter = options.connect().await.unwrap();
     adapter.migrate().await.unwrap();
     adapter.ports().session.unwrap().ready().await.unwrap();
+}
+
+#[tokio::test]
+async fn sixteen_processes_may_connect_at_once() {
+    let connect = async |url: &str| {
+        let options = PostgresAdapter::options(url).pool_size(2);
+        let adapter = options.keystore_password("hunter2").connect().await;
+        adapter.unwrap().ports()
+    };
+    if let Some(url) = shared::place() {
+        return shared::store_own_key(&connect(&url).await).await;
+    }
+    let url = empty_database("portproof_processes").await;
+    shared::sixteen_processes("sixteen_processes_may_connect_at_once", &url);
+    shared::all_keys_open(&connect(&url).await).await;
 }
 
 #[tokio::test]

@@ -29,7 +29,9 @@ names! { IdentityKind:
 }
 
 /// Reads whole identities in one statement, and so as they were at one instant: the identities that
-/// `$found` selects, and then their identifiers. Bodies are not repeated for each identifier.
+/// `$found` selects, and then their identifiers. Bodies are not repeated for each identifier. The join
+/// is a `CROSS JOIN` because SQLite begins that with what was found; other ones it may begin with all
+/// of a tenant's identifiers.
 macro_rules! identities {
     ($($found:expr),+) => {
         concat!(
@@ -41,7 +43,8 @@ macro_rules! identities {
              UNION ALL \
              SELECT l.identity, NULL, NULL, NULL, NULL, NULL, NULL, \
              l.kind, l.provider, l.value, l.verified_at, l.linked_at \
-             FROM found JOIN auth_identifiers l ON l.tenant = $1 AND l.identity = found.id"
+             FROM found CROSS JOIN auth_identifiers l \
+             WHERE l.tenant = $1 AND l.identity = found.id"
         )
     };
 }

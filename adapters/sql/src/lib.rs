@@ -1,7 +1,7 @@
 //! The schema and the statements behind the SQL adapters, written once.
 //!
-//! An adapter on a SQL database is thin: it says how to connect and how to run a statement (a
-//! [`Driver`], kept in a [`Pool`]), and this crate does the rest. [`migrate()`] brings the tables,
+//! An adapter on a SQL database is thin: it keeps a pool of connections and says how to run a
+//! statement on one (a [`Driver`]), and this crate does the rest. [`migrate()`] brings the tables,
 //! [`Sealing`] makes the keys that private keys are sealed with, and [`ports`] answers the stores.
 //! There is no driver in here, and no statement anywhere else.
 //!
@@ -43,7 +43,7 @@ pub use identity::SqlIdentityStore;
 pub use keystore::SqlKeyStore;
 pub use migrate::{MigrateError, migrate};
 pub use policies::SqlPolicyStore;
-pub use pool::{Driver, Pool};
+pub use pool::{Driver, Pooled};
 pub use sealing::{KeystorePassword, Sealing, SealingError};
 pub use session::SqlSessionStore;
 pub use value::{Kind, Row, Value};

@@ -1,18 +1,13 @@
-//! Connections, kept open between calls: what every driver needs and none should write again.
+//! Connections of a driver's pool, lent to one call at a time.
 //!
 //! A caller may drop a call wherever it waits. A connection that is lent out and is not given back
-//! in good order is closed, which makes the server undo whatever it was doing: nobody ever gets a
-//! connection with somebody else's transaction on it.
+//! in good order leaves the pool and is closed, which makes the server undo whatever it was doing:
+//! nobody ever gets a connection with somebody else's transaction on it. That is also why the pool's
+//! own transactions are of no use here: one whose `BEGIN` is dropped goes back to the pool.
 
-use std::{
-    borrow::Cow,
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{borrow::Cow, fmt};
 
 use async_trait::async_trait;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     backend::{Answer, Backend, Isolation, Statement, Transaction},
@@ -20,24 +15,25 @@ use crate::{
     failure::Failure,
 };
 
-/// A connection that nobody used for so long is not used again.
-const MAX_IDLE: Duration = Duration::from_secs(600);
-
-/// How to reach one kind of database.
+/// A pool of connections to one kind of database.
 #[async_trait]
 pub trait Driver: fmt::Debug + Send + Sync + 'static {
-    /// A connection. Dropping it closes it and undoes its transaction.
+    /// A connection of the pool. Dropping it gives it back.
     type Connection: Send + 'static;
 
     /// Which SQL the database speaks.
     fn dialect(&self) -> Dialect;
 
-    /// Opens a connection.
+    /// A connection that was alive a moment ago, when there is one within the time that the pool
+    /// gives it.
     ///
     /// # Errors
     ///
-    /// [`Failure`].
-    async fn connect(&self) -> Result<Self::Connection, Failure>;
+    /// [`Failure`], but not [`Failure::Lost`]: nothing was run.
+    async fn acquire(&self) -> Result<Self::Connection, Failure>;
+
+    /// Takes a connection out of the pool and closes it, which undoes its transaction.
+    fn close(connection: Self::Connection);
 
     /// Runs a prepared statement.
     ///
@@ -45,7 +41,6 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     ///
     /// [`Failure`]; [`Failure::Lost`] when the connection is of no use any more.
     async fn run(
-        &self,
         connection: &mut Self::Connection,
         statement: &Statement,
     ) -> Result<Answer, Failure>;
@@ -56,150 +51,57 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     ///
     /// As [`run`](Self::run).
     async fn script(
-        &self,
         connection: &mut Self::Connection,
         sql: Cow<'static, str>,
     ) -> Result<(), Failure>;
-
-    /// Finds out whether the other end is still there.
-    ///
-    /// # Errors
-    ///
-    /// [`Failure`] when it is not.
-    async fn ping(&self, connection: &mut Self::Connection) -> Result<(), Failure>;
 }
 
-/// A [`Backend`] of at most so many connections.
-pub struct Pool<D: Driver>(Arc<Shared<D>>);
+/// A [`Backend`] on a driver's pool.
+#[derive(Debug)]
+pub struct Pooled<D>(pub D);
 
-struct Shared<D: Driver> {
-    driver: D,
-    slots: Arc<Semaphore>,
-    idle: Mutex<Vec<Idle<D::Connection>>>,
-    wait: Duration,
-}
-
-struct Idle<C> {
-    connection: C,
-    since: Instant,
-}
-
-impl<D: Driver> Clone for Pool<D> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+impl<D: Driver> Pooled<D> {
+    async fn lease(&self) -> Result<Lease<D>, Failure> {
+        let connection = self.0.acquire().await?;
+        Ok(Lease(Some(connection)))
     }
 }
 
-impl<D: Driver> fmt::Debug for Pool<D> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool")
-            .field("driver", &self.0.driver)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<D: Driver> Pool<D> {
-    /// A pool of at most `size` connections (at least one); a call waits at most `wait` for one of
-    /// them to become free. Nothing is opened before it is needed.
-    #[must_use]
-    pub fn new(driver: D, size: u16, wait: Duration) -> Self {
-        Self(Arc::new(Shared {
-            driver,
-            slots: Arc::new(Semaphore::new(usize::from(size.max(1)))),
-            idle: Mutex::new(Vec::new()),
-            wait,
-        }))
-    }
-
-    /// Takes a connection that is open already.
-    pub fn keep(&self, connection: D::Connection) {
-        let since = Instant::now();
-        self.0.idle().push(Idle { connection, since });
-    }
-
-    async fn lease(&self, checked: bool) -> Result<Lease<D>, Failure> {
-        let slots = Arc::clone(&self.0.slots);
-        let permit = tokio::time::timeout(self.0.wait, slots.acquire_owned())
-            .await
-            .map_err(|_| Failure::unavailable("no connection became free in time"))?
-            .map_err(|_| Failure::unavailable("the pool is closed"))?;
-        let mut lease = Lease {
-            connection: self.0.take_idle(),
-            _permit: permit,
-            shared: Arc::clone(&self.0),
-        };
-        while lease.connection.is_some() {
-            if !checked || lease.ping().await.is_ok() {
-                return Ok(lease);
-            }
-            // It is dead, and what died with it (a restart of the server ends all) goes, too.
-            lease.connection = self.0.take_idle();
-        }
-        lease.connection = Some(self.0.driver.connect().await?);
-        Ok(lease)
-    }
-}
-
-impl<D: Driver> Shared<D> {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle<D::Connection>>> {
-        // Nothing panics while it is locked; a list of connections is never half changed.
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The connection that was used last; those that nobody used for long are closed.
-    fn take_idle(&self) -> Option<D::Connection> {
-        let mut idle = self.idle();
-        let fresh = idle.partition_point(|idle| idle.since.elapsed() > MAX_IDLE);
-        let stale: Vec<_> = idle.drain(..fresh).collect();
-        let last = idle.pop();
-        drop(idle);
-        drop(stale);
-        last.map(|idle| idle.connection)
-    }
-}
-
-/// A connection, lent out.
-struct Lease<D: Driver> {
-    connection: Option<D::Connection>,
-    // After the connection: the slot is free when the connection is gone.
-    _permit: OwnedSemaphorePermit,
-    shared: Arc<Shared<D>>,
-}
+/// A connection, lent out: closed when dropped, unless it is given back.
+struct Lease<D: Driver>(Option<D::Connection>);
 
 impl<D: Driver> Lease<D> {
-    async fn ping(&mut self) -> Result<(), Failure> {
-        let connection = self.connection.as_mut().ok_or(Failure::Lost)?;
-        self.shared.driver.ping(connection).await
-    }
-
     async fn run(&mut self, statement: &Statement) -> Result<Answer, Failure> {
-        let connection = self.connection.as_mut().ok_or(Failure::Lost)?;
-        self.shared.driver.run(connection, statement).await
+        D::run(self.0.as_mut().ok_or(Failure::Lost)?, statement).await
     }
 
     async fn script(&mut self, sql: Cow<'static, str>) -> Result<(), Failure> {
-        let connection = self.connection.as_mut().ok_or(Failure::Lost)?;
-        self.shared.driver.script(connection, sql).await
+        D::script(self.0.as_mut().ok_or(Failure::Lost)?, sql).await
     }
 
     fn give_back(mut self) {
-        if let Some(connection) = self.connection.take() {
-            let since = Instant::now();
-            self.shared.idle().push(Idle { connection, since });
+        drop(self.0.take());
+    }
+}
+
+impl<D: Driver> Drop for Lease<D> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            D::close(connection);
         }
     }
 }
 
 #[async_trait]
-impl<D: Driver> Backend for Pool<D> {
+impl<D: Driver> Backend for Pooled<D> {
     fn dialect(&self) -> Dialect {
-        self.0.driver.dialect()
+        self.0.dialect()
     }
 
     async fn read(&self, statement: &Statement) -> Result<Answer, Failure> {
-        // A read may be run twice, so it does not pay for a look at the connection first.
-        for checked in [false, true] {
-            let mut lease = self.lease(checked).await?;
+        // The connection may have died since the pool looked at it; a read may be run twice.
+        for _ in 0..2 {
+            let mut lease = self.lease().await?;
             match lease.run(statement).await {
                 Err(Failure::Lost) => {}
                 answer => {
@@ -212,8 +114,7 @@ impl<D: Driver> Backend for Pool<D> {
     }
 
     async fn write(&self, statement: &Statement) -> Result<Answer, Failure> {
-        // A write must not be run twice, so it begins on a connection that is known to live.
-        let mut lease = self.lease(true).await?;
+        let mut lease = self.lease().await?;
         let answer = lease.run(statement).await;
         if !matches!(answer, Err(Failure::Lost)) {
             lease.give_back();
@@ -223,8 +124,8 @@ impl<D: Driver> Backend for Pool<D> {
 
     async fn begin(&self, isolation: Isolation) -> Result<Box<dyn Transaction>, Failure> {
         let begin = self.dialect().begin(isolation);
-        for checked in [false, true] {
-            let mut lease = self.lease(checked).await?;
+        for _ in 0..2 {
+            let mut lease = self.lease().await?;
             match lease.script(begin.into()).await {
                 Ok(()) => {
                     return Ok(Box::new(Open {

@@ -1,53 +1,48 @@
-//! How to open an SQLite file and run a statement there.
+//! How to run a statement on an SQLite file.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use portproof_sql::{
-    Answer, Backend, Dialect, Driver, Failure, Isolation, Pool, Statement, Transaction,
+    Answer, Backend, Dialect, Driver, Failure, Isolation, Pooled, Statement, Transaction,
 };
-use sqlx::{
-    AssertSqlSafe, ConnectOptions, Either, Executor, SqliteConnection, sqlite::SqliteConnectOptions,
-};
+use sqlx::{AssertSqlSafe, Either, Executor, Sqlite, SqlitePool, pool::PoolConnection};
 
 use crate::{
     errors::failure,
     values::{bind, read},
 };
 
-/// A driver for one file: for reading it, or for writing it, too.
-#[derive(Clone)]
-pub(crate) struct SqliteDriver {
-    pub(crate) options: SqliteConnectOptions,
-}
-
-impl fmt::Debug for SqliteDriver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteDriver")
-            .field("path", &self.options.get_filename())
-            .finish_non_exhaustive()
-    }
-}
+/// Connections to one file: for reading it, or for writing it, too.
+#[derive(Debug)]
+pub(crate) struct SqliteDriver(pub(crate) SqlitePool);
 
 #[async_trait]
 impl Driver for SqliteDriver {
-    type Connection = SqliteConnection;
+    type Connection = PoolConnection<Sqlite>;
 
     fn dialect(&self) -> Dialect {
         Dialect::Sqlite
     }
 
-    async fn connect(&self) -> Result<SqliteConnection, Failure> {
-        self.options
-            .connect()
+    async fn acquire(&self) -> Result<Self::Connection, Failure> {
+        self.0
+            .acquire()
             .await
-            .map_err(|error| failure(&error))
+            .map_err(|error| match failure(&error) {
+                // Nothing was lost: there was no connection.
+                Failure::Lost => Failure::unavailable("the file cannot be opened"),
+                failure => failure,
+            })
+    }
+
+    fn close(connection: Self::Connection) {
+        drop(connection.detach());
     }
 
     async fn run(
-        &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Self::Connection,
         statement: &Statement,
     ) -> Result<Answer, Failure> {
         // Fixed texts, and texts put together of them: every value is bound.
@@ -66,20 +61,14 @@ impl Driver for SqliteDriver {
     }
 
     async fn script(
-        &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Self::Connection,
         sql: Cow<'static, str>,
     ) -> Result<(), Failure> {
         let script = sqlx::raw_sql(AssertSqlSafe(sql));
-        match script.execute(connection).await {
+        match script.execute(&mut **connection).await {
             Ok(_) => Ok(()),
             Err(error) => Err(failure(&error)),
         }
-    }
-
-    async fn ping(&self, _: &mut SqliteConnection) -> Result<(), Failure> {
-        // There is no other end.
-        Ok(())
     }
 }
 
@@ -87,8 +76,8 @@ impl Driver for SqliteDriver {
 /// of meeting each other's locks. Readers see what was committed before they began.
 #[derive(Debug)]
 pub(crate) struct SqliteBackend {
-    pub(crate) readers: Pool<SqliteDriver>,
-    pub(crate) writer: Pool<SqliteDriver>,
+    pub(crate) readers: Pooled<SqliteDriver>,
+    pub(crate) writer: Pooled<SqliteDriver>,
 }
 
 #[async_trait]

@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portproof_sql::{Database, KeystorePassword, Pool, Sealing, migrate};
+use portproof_sql::{Database, KeystorePassword, Pooled, Sealing, migrate};
 use sqlx::{
     ConnectOptions, SqliteConnection,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use crate::{
@@ -118,6 +118,28 @@ impl SqliteOptions {
     ///
     /// [`ConnectError`].
     pub async fn open(self) -> Result<SqliteAdapter, ConnectError> {
+        let (first, backend) = self.backend().await?;
+        let database = Database::new(backend);
+        if self.migrate {
+            migrate(&database, None).await?;
+        }
+        let sealing = match &self.keystore_password {
+            None => None,
+            Some(password) => {
+                let previous = self.previous_keystore_password.as_ref();
+                Some(Sealing::connect(&database, password, previous).await?)
+            }
+        };
+        // Others have the file open by now: it stays as it is when this one closes.
+        drop(first);
+        Ok(SqliteAdapter {
+            ports: portproof_sql::ports(&database, sealing.as_ref()),
+            database,
+        })
+    }
+
+    /// The connections to the file, and one that is open already.
+    pub(crate) async fn backend(&self) -> Result<(SqliteConnection, SqliteBackend), ConnectError> {
         self.check()?;
         let path = file(&self.path)?;
         let reading = SqliteConnectOptions::new()
@@ -137,25 +159,19 @@ impl SqliteOptions {
                 Synchronous::Off => SqliteSynchronous::Off,
             });
         let first = first(&writing, &path.display().to_string()).await?;
-        let writer = Pool::new(SqliteDriver { options: writing }, 1, self.acquire_timeout);
-        writer.keep(first);
-        let options = reading.pragma("query_only", "on");
-        let readers = Pool::new(SqliteDriver { options }, self.readers, self.acquire_timeout);
-        let database = Database::new(SqliteBackend { readers, writer });
-        if self.migrate {
-            migrate(&database, None).await?;
-        }
-        let sealing = match &self.keystore_password {
-            None => None,
-            Some(password) => {
-                let previous = self.previous_keystore_password.as_ref();
-                Some(Sealing::connect(&database, password, previous).await?)
-            }
+        let backend = SqliteBackend {
+            readers: self.pool(self.readers, reading.pragma("query_only", "on")),
+            writer: self.pool(1, writing),
         };
-        Ok(SqliteAdapter {
-            ports: portproof_sql::ports(&database, sealing.as_ref()),
-            database,
-        })
+        Ok((first, backend))
+    }
+
+    fn pool(&self, size: u16, options: SqliteConnectOptions) -> Pooled<SqliteDriver> {
+        let pool = SqlitePoolOptions::new()
+            .max_connections(size.into())
+            .acquire_timeout(self.acquire_timeout)
+            .connect_lazy_with(options);
+        Pooled(SqliteDriver(pool))
     }
 
     fn check(&self) -> Result<(), ConnectError> {

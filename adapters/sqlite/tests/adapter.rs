@@ -39,16 +39,6 @@ async fn execute(path: &Path, sql: &'static str) {
 }
 
 #[tokio::test]
-async fn every_port_answers() {
-    let directory = Directory::new("smoke").unwrap();
-    let options = options(&directory.file())
-        .readers(1)
-        .keystore_password("hunter2");
-    let adapter = options.open().await.unwrap();
-    shared::smoke(&adapter.ports(), "smoke").await;
-}
-
-#[tokio::test]
 async fn cancelled_calls_leave_nothing() {
     let directory = Directory::new("cancelled").unwrap();
     let options = options(&directory.file())
@@ -56,14 +46,6 @@ async fn cancelled_calls_leave_nothing() {
         .keystore_password("hunter2");
     let adapter = options.open().await.unwrap();
     shared::cancelled_calls_leave_nothing(&adapter.ports(), "cancelled").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_of_many_wins() {
-    let directory = Directory::new("many").unwrap();
-    let options = options(&directory.file()).keystore_password("hunter2");
-    let adapter = options.open().await.unwrap();
-    shared::one_of_many_wins(&adapter.ports(), "many").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -79,6 +61,21 @@ async fn sixteen_may_migrate_at_once() {
     let adapter = SqliteAdapter::open(directory.file()).await.unwrap();
     adapter.migrate().await.unwrap();
     adapter.ports().session.unwrap().ready().await.unwrap();
+}
+
+#[tokio::test]
+async fn sixteen_processes_may_open_at_once() {
+    let open = async |path: &Path| {
+        let options = options(path).keystore_password("hunter2");
+        options.open().await.unwrap().ports()
+    };
+    if let Some(path) = shared::place() {
+        return shared::store_own_key(&open(path.as_ref()).await).await;
+    }
+    let directory = Directory::new("processes").unwrap();
+    let path = directory.file();
+    shared::sixteen_processes("sixteen_processes_may_open_at_once", path.to_str().unwrap());
+    shared::all_keys_open(&open(&path).await).await;
 }
 
 #[tokio::test]
@@ -143,6 +140,24 @@ async fn paths_that_cannot_be_are_told() {
     execute(&other, "PRAGMA encoding = 'UTF-16'; CREATE TABLE t (a)").await;
     let error = SqliteAdapter::open(&other).await.unwrap_err();
     assert!(matches!(error, ConnectError::Encoding { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_place_that_cannot_be_written_is_told() {
+    let directory = Directory::new("locked").unwrap();
+    let mut folder = directory.file().with_file_name("locked");
+    std::fs::create_dir(&folder).unwrap();
+    let mut permissions = std::fs::metadata(&folder).unwrap().permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(&folder, permissions).unwrap();
+    if std::fs::write(folder.join("probe"), "").is_ok() {
+        // Root may write in any folder of a disk.
+        folder = "/proc/self".into();
+    }
+    let error = SqliteAdapter::open(folder.join("auth.db"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ConnectError::ReadOnly { .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,50 @@
+//! That no statement of the stores looks at more than a tenant's rows.
+
+#[path = "../../sql/tests/shared/plans.rs"]
+mod shared;
+
+use crate::options::SqliteOptions;
+
+/// Parts of the statements about every tenant, about a few keys, or about a tenant's only row.
+const WHOLE: [&str; 4] = [
+    "auth_migrations",
+    "auth_seals",
+    "AND seal < ",
+    "auth_credential_policies",
+];
+
+/// What is no table: values, and what a part of the statement has selected.
+const SELECTED: [&str; 5] = [
+    "VALUES CLAUSE",
+    "CONSTANT ROW",
+    "SCAN found",
+    "SCAN chosen",
+    "SEARCH changes",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_statement_finds_its_rows_by_tenant() {
+    let name = format!("portproof-plans-{}", std::process::id());
+    let directory = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(&directory).unwrap();
+    let options = SqliteOptions::new(&directory.join("auth.db")).keystore_password("hunter2");
+    options.clone().open().await.unwrap();
+    let (_first, backend) = options.backend().await.unwrap();
+    let plans = shared::plans(backend, "EXPLAIN QUERY PLAN").await;
+    std::fs::remove_dir_all(&directory).unwrap();
+    let mut unbounded = Vec::new();
+    for (sql, plan) in plans {
+        if WHOLE.iter().any(|name| sql.contains(name)) {
+            continue;
+        }
+        for line in plan {
+            let reads = line.starts_with("SCAN") || line.starts_with("SEARCH");
+            let selected = SELECTED.iter().any(|name| line.contains(name));
+            // By the tenant and more.
+            if reads && !selected && !line.contains("(tenant=? AND ") {
+                unbounded.push(format!("{line} in\n{sql}"));
+            }
+        }
+    }
+    assert!(unbounded.is_empty(), "{}", unbounded.join("\n"));
+}
