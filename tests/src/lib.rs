@@ -1,6 +1,8 @@
 //! The reference adapters as targets: what their own conformance tests, the command line and the
 //! tests of the kit all run the suites on.
 
+use std::time::Duration;
+
 mod memory;
 mod postgres;
 mod sqlite;
@@ -11,6 +13,10 @@ pub use sqlite::Sqlite;
 
 /// The password that seals keys in the targets' stores.
 const KEYSTORE_PASSWORD: &str = "the password of a test's keystore";
+
+/// How long a call waits for a connection, or for its turn to write. Many cases share each handle,
+/// and whole catalogues share the cores: the last in the queue is slow, and not broken.
+const PATIENCE: Duration = Duration::from_secs(50);
 
 // The examples of the README compile.
 #[cfg(doctest)]

@@ -1,6 +1,6 @@
 //! The Postgres adapter as a target.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use portproof::{Manifest, Opened, Target, async_trait};
 use portproof_database::Server;
@@ -9,7 +9,7 @@ use portproof_postgres::PostgresAdapter;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use tokio::sync::OnceCell;
 
-use crate::KEYSTORE_PASSWORD;
+use crate::{KEYSTORE_PASSWORD, PATIENCE};
 
 /// The schema that the targets use, so that they keep out of the way of whatever else is in a
 /// database.
@@ -79,12 +79,10 @@ impl Postgres {
     async fn connect(&self) -> Opened<Ports> {
         let mut options = PostgresAdapter::options(&self.url().await?)
             .schema(SCHEMA)
-            .keystore_password(KEYSTORE_PASSWORD);
+            .keystore_password(KEYSTORE_PASSWORD)
+            .acquire_timeout(PATIENCE);
         if let Some(connections) = self.pool_size {
-            // All cases queue for these few.
-            options = options
-                .pool_size(connections)
-                .acquire_timeout(Duration::from_secs(50));
+            options = options.pool_size(connections);
         }
         Ok(options.connect().await?.ports())
     }

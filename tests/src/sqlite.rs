@@ -4,7 +4,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use portproof::{Manifest, Opened, Target, async_trait};
@@ -12,10 +11,7 @@ use portproof_ports::Ports;
 use portproof_sqlite::{SqliteAdapter, Synchronous};
 use tempfile::TempDir;
 
-use crate::KEYSTORE_PASSWORD;
-
-/// How long a write waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(50);
+use crate::{KEYSTORE_PASSWORD, PATIENCE};
 
 /// The SQLite adapter on a file.
 #[derive(Clone, Debug)]
@@ -54,8 +50,6 @@ impl Sqlite {
         // What a test stores need not survive a power cut.
         let adapter = SqliteAdapter::options(&self.file)
             .synchronous(Synchronous::Off)
-            // Two handles write to one file, and many cases through each: on a busy machine the
-            // last in the queue waits long.
             .acquire_timeout(PATIENCE)
             .busy_timeout(PATIENCE)
             .keystore_password(KEYSTORE_PASSWORD)
