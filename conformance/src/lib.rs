@@ -55,6 +55,7 @@ extern crate self as portproof;
 mod case;
 pub mod check;
 mod harness;
+mod model;
 pub mod mutants;
 pub mod race;
 mod report;

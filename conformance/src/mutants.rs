@@ -197,7 +197,13 @@ where
             killed_by: Vec::new(),
             runs: 0,
         };
-        while killed.runs < MOST_RUNS && !killed.is_killed() {
+        let port = mutant.breaks.split("::").next().unwrap_or_default();
+        let most_runs = match selection.holds(port, mutant.breaks) {
+            true => MOST_RUNS,
+            // There is nothing to wait for.
+            false => 1,
+        };
+        while killed.runs < most_runs && !killed.is_killed() {
             killed.runs += 1;
             let mutated = Mutated {
                 reference: reference(),

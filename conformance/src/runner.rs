@@ -211,10 +211,10 @@ impl<S: Stores> Runner<S> {
                 BugReport {
                     adapter: self.adapter(),
                     rule,
-                    message: &failure.message,
+                    message: &transcript.plainly(&failure.message),
                     at: matches!(planned.check, Check::Case(_)).then(|| failure.at.to_string()),
                     transcript: &transcript.to_text(whole),
-                    again: &(self.again)(self.adapter(), rule.id),
+                    again: &format!("{}{}", chosen(), (self.again)(self.adapter(), rule.id)),
                 }
                 .to_string(),
             );
@@ -322,6 +322,14 @@ fn unavailable(message: String) -> Failure {
         unavailable: true,
         ..Failure::new(message)
     }
+}
+
+/// What was chosen for random calls, for a command that makes the same ones again.
+fn chosen() -> String {
+    ["PORTPROOF_SEED", "PORTPROOF_SEQUENCES"]
+        .iter()
+        .filter_map(|name| Some(format!("{name}={} ", env::var(name).ok()?)))
+        .collect()
 }
 
 fn own_rule<S>(check: OwnCheck) -> Planned<S> {

@@ -16,12 +16,25 @@ pub struct Transcript(Arc<Mutex<Entries>>);
 #[derive(Default)]
 struct Entries {
     calls: Vec<Entry>,
+    /// How many calls came before these.
+    forgotten: usize,
     /// Where the calls of the case itself begin, after those that made its fixture.
     case_begins: Option<usize>,
     /// Where the checks of the bystanders begin.
     afterwards_begins: Option<usize>,
     /// What makes the case's tenants its own, and tells a reader nothing.
     noise: Option<Arc<str>>,
+}
+
+impl Entries {
+    fn without_noise(&self, text: String) -> String {
+        match &self.noise {
+            Some(noise) => text
+                .replace(&**noise, "")
+                .replace(&noise.to_uppercase(), ""),
+            None => text,
+        }
+    }
 }
 
 struct Entry {
@@ -51,6 +64,15 @@ impl Transcript {
         transcript
     }
 
+    /// Forgets the calls so far: what follows is all there is to show.
+    pub(crate) fn restart(&self) {
+        let mut entries = self.entries();
+        entries.forgotten += entries.calls.len();
+        entries.calls.clear();
+        entries.case_begins = None;
+        entries.afterwards_begins = None;
+    }
+
     pub(crate) fn begin_case(&self) {
         let mut entries = self.entries();
         entries.case_begins = Some(entries.calls.len());
@@ -64,7 +86,8 @@ impl Transcript {
     /// How many calls were made.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries().calls.len()
+        let entries = self.entries();
+        entries.forgotten + entries.calls.len()
     }
 
     /// Whether no call was made.
@@ -131,12 +154,12 @@ impl Transcript {
             );
             let _ = writeln!(text, "      -> {}", shorten(plain(&answer)));
         }
-        match &entries.noise {
-            Some(noise) => text
-                .replace(&**noise, "")
-                .replace(&noise.to_uppercase(), ""),
-            None => text,
-        }
+        entries.without_noise(text)
+    }
+
+    /// A text about the case without what tells a reader nothing.
+    pub(crate) fn plainly(&self, text: &str) -> String {
+        self.entries().without_noise(text.to_owned())
     }
 }
 

@@ -8,6 +8,7 @@ use portproof_ports::{
 use crate::state::Tenant;
 
 /// A credential and the secrets that it had, the first one first.
+#[derive(Clone, PartialEq)]
 pub(crate) struct KeptCredential {
     pub(crate) credential: Credential,
     pub(crate) history: Vec<PastSecret>,

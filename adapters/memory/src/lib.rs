@@ -26,7 +26,7 @@ mod state;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use portproof_ports::{PortError, PortResult, Ports, TenantId};
@@ -56,6 +56,34 @@ impl MemoryAdapter {
             .with_keystore(self.clone())
             .with_policies(self.clone())
             .with_assignments(self.clone())
+    }
+
+    /// Another adapter that holds what this one holds now, and goes its own way from there.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        // After a panic the copy has what was there, and the original still refuses to go on.
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Self {
+            state: Arc::new(Mutex::new(state.clone())),
+        }
+    }
+
+    /// Whether both hold the same.
+    #[must_use]
+    pub fn holds_what(&self, other: &Self) -> bool {
+        // One lock at a time: the other may be this very adapter, or be asked the same of this one.
+        let stored = |adapter: &Self| {
+            let mut state = adapter.fork().into_state();
+            // A tenant that was only looked at is there, and has nothing.
+            state.retain(|_, tenant| *tenant != Tenant::default());
+            state
+        };
+        stored(self) == stored(other)
+    }
+
+    fn into_state(self) -> State {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *state)
     }
 
     /// Runs one step on what a tenant has, with nothing else happening meanwhile.

@@ -14,7 +14,7 @@ use crate::kept::KeptCredential;
 pub(crate) type State = BTreeMap<TenantId, Tenant>;
 
 /// Everything of one tenant.
-#[derive(Default)]
+#[derive(Clone, Default, PartialEq)]
 pub(crate) struct Tenant {
     pub(crate) identities: BTreeMap<IdentityId, Identity>,
     /// Which identity has an identifier: exactly those that the identities list.

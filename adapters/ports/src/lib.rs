@@ -61,7 +61,7 @@ pub use identity::*;
 pub use keystore::*;
 pub use page::{Cursor, Page, PageRequest};
 pub use policies::*;
-pub use port::{Handler, Port, PortCall, PortFuture, Via};
+pub use port::{Handler, Port, PortAnswer, PortCall, PortFuture, Via};
 pub use portproof_ports_macros::port;
 pub use secret::*;
 pub use session::*;

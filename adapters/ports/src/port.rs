@@ -5,7 +5,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use async_trait::async_trait;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::PortResult;
+use crate::{Cursor, PageRequest, PortResult, TenantId};
 
 /// What a call on a port is while it runs.
 pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = PortResult<T>> + Send + 'a>>;
@@ -39,17 +39,26 @@ pub trait PortCall:
     Clone + fmt::Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static
 {
     /// What a successful call answers.
-    type Answer: Clone
-        + fmt::Debug
-        + PartialEq
-        + Serialize
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static;
+    type Answer: PortAnswer;
 
     /// The name of the method that it calls.
     fn method(&self) -> &'static str;
+
+    /// The tenant that it is about: the method's argument of type [`TenantId`].
+    fn tenant_mut(&mut self) -> Option<&mut TenantId>;
+
+    /// The page that it asks for: the method's argument of type [`PageRequest`].
+    fn page_mut(&mut self) -> Option<&mut PageRequest>;
+}
+
+/// What a successful call answers, as data.
+pub trait PortAnswer:
+    Clone + fmt::Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static
+{
+    /// Takes out the cursor of the next page, which is for its adapter alone to understand: what
+    /// remains can be compared with what another adapter answers. `None` where there is no page, or
+    /// no next one.
+    fn take_next(&mut self) -> Option<Cursor>;
 }
 
 /// Whatever answers the calls of a port.

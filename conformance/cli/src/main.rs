@@ -40,6 +40,9 @@ enum Command {
         /// Those of these ports only
         #[arg(long = "port", value_name = "PORT")]
         ports: Vec<String>,
+        /// Counts only what rules notice whose ids contain this: `::random::`
+        #[arg(long, value_name = "TEXT")]
+        by: Option<String>,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -85,7 +88,7 @@ fn main() -> ExitCode {
             Command::Run(arguments) => run::run(arguments).await,
             Command::List { json } => catalogue::list(json),
             Command::Explain { rule } => catalogue::explain(&rule),
-            Command::Mutants { ports, json } => mutants::run(&ports, json).await,
+            Command::Mutants { ports, by, json } => mutants::run(&ports, by.as_deref(), json).await,
             Command::Report { folder } => report::report(folder),
         }
     });

@@ -2,10 +2,11 @@
 
 use portproof::{
     catalogue,
-    mutants::{Killed, score},
+    mutants::{Killed, Mutant, score},
     suites,
 };
 use portproof_mutants::{Modest, Reference, all, related};
+use portproof_ports::Ports;
 use serde::Serialize;
 
 use crate::error::CliError;
@@ -15,8 +16,9 @@ struct Json {
     mutants: Vec<Killed>,
 }
 
-/// Runs the mutants of these ports, or all; answers whether each was killed by its rule.
-pub(crate) async fn run(ports: &[String], json: bool) -> Result<bool, CliError> {
+/// Runs the mutants of these ports, or all; answers whether each was killed by its rule. With `by`,
+/// it says how many are noticed by the rules whose ids contain this, and that is all it is about.
+pub(crate) async fn run(ports: &[String], by: Option<&str>, json: bool) -> Result<bool, CliError> {
     let rules = catalogue();
     let chosen = |rule: &str| {
         ports.is_empty()
@@ -43,8 +45,34 @@ pub(crate) async fn run(ports: &[String], json: bool) -> Result<bool, CliError> 
             print(killed);
         }
     };
-    let mut results = score(Reference::default, &suites, &of_reference, related, show).await;
-    results.extend(score(Modest::default, &suites, &of_modest, related, show).await);
+    let against = |mutant: &Mutant<Ports>| {
+        let mut selection = related(mutant);
+        if let Some(by) = by {
+            let ids = rules.iter().map(|rule| rule.id);
+            selection.rules = ids
+                .filter(|id| id.contains(by))
+                .map(str::to_owned)
+                .collect();
+        }
+        selection
+    };
+    let mut results = score(Reference::default, &suites, &of_reference, against, show).await;
+    results.extend(score(Modest::default, &suites, &of_modest, against, show).await);
+    if let Some(by) = by {
+        let noticed = results.iter().filter(|result| !result.killed_by.is_empty());
+        let (noticed, all) = (noticed.count(), results.len());
+        if json {
+            println!(
+                "{}",
+                serde_json::to_string_pretty(&Json { mutants: results })?
+            );
+        } else {
+            println!(
+                "\n{noticed} of {all} mutants are noticed by the rules with {by:?} in their ids"
+            );
+        }
+        return Ok(true);
+    }
     let killed = results.iter().filter(|result| result.is_killed()).count();
     let without: Vec<&str> = rules
         .iter()

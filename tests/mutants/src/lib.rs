@@ -21,6 +21,7 @@ mod edits;
 mod identity;
 mod keystore;
 mod policies;
+mod random;
 mod session;
 
 /// All mutants of the core ports.
@@ -33,6 +34,7 @@ pub fn all() -> Vec<Mutant<Ports>> {
         keystore::mutants(),
         policies::mutants(),
         assignments::mutants(),
+        random::mutants(),
     ]
     .into_iter()
     .flatten()

@@ -177,6 +177,16 @@ fn calls_and_answers(item: &ItemTrait, methods: &[Method]) -> Tokens {
         });
         quote!({ #(#fields),* })
     });
+    let tenants = methods.iter().map(|m| argument_of(m, "TenantId"));
+    let pages = methods.iter().map(|m| argument_of(m, "PageRequest"));
+    let nexts = methods.iter().map(|method| {
+        let variant = &method.variant;
+        if is_named(&method.answer, "Page") {
+            quote!(Self::#variant(page) => page.next.take())
+        } else {
+            quote!(Self::#variant(_) => ::std::option::Option::None)
+        }
+    });
     quote! {
         #[doc = #call_doc]
         #[derive(Clone, Debug, PartialEq, ::portproof_ports::serde::Serialize, ::portproof_ports::serde::Deserialize)]
@@ -194,8 +204,44 @@ fn calls_and_answers(item: &ItemTrait, methods: &[Method]) -> Tokens {
             fn method(&self) -> &'static str {
                 match self { #(Self::#variants { .. } => #names),* }
             }
+
+            fn tenant_mut(&mut self) -> ::std::option::Option<&mut ::portproof_ports::TenantId> {
+                match self { #(#tenants),* }
+            }
+
+            fn page_mut(&mut self) -> ::std::option::Option<&mut ::portproof_ports::PageRequest> {
+                match self { #(#pages),* }
+            }
+        }
+
+        impl ::portproof_ports::PortAnswer for #answer {
+            fn take_next(&mut self) -> ::std::option::Option<::portproof_ports::Cursor> {
+                match self { #(#nexts),* }
+            }
         }
     }
+}
+
+/// The arm of a method that answers its argument of this type, if it has one.
+fn argument_of(method: &Method, type_name: &str) -> Tokens {
+    let variant = &method.variant;
+    let found = method.arguments.iter().find(|argument| {
+        let declared = match &argument.declared {
+            Type::Reference(reference) => reference.elem.as_ref(),
+            other => other,
+        };
+        is_named(declared, type_name)
+    });
+    match found {
+        Some(Argument { name, .. }) => {
+            quote!(Self::#variant { #name, .. } => ::std::option::Option::Some(#name))
+        }
+        None => quote!(Self::#variant { .. } => ::std::option::Option::None),
+    }
+}
+
+fn is_named(declared: &Type, name: &str) -> bool {
+    matches!(declared, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == name))
 }
 
 fn port_impl(name: &LitStr, item: &ItemTrait, methods: &[Method]) -> Tokens {

@@ -27,6 +27,15 @@ mod times;
 mod walks;
 mod walls;
 
+/// Made-up calls.
+mod random {
+    crate::model::random_rules!(
+        crate::model::Authorization,
+        "assignments::random::calls_in_turn",
+        "assignments::random::calls_at_once"
+    );
+}
+
 /// All rules of the assignments port.
 pub(super) fn suite() -> Suite<Ports> {
     let parts = [
@@ -41,6 +50,7 @@ pub(super) fn suite() -> Suite<Ports> {
         attributes::cases(),
         forget::cases(),
         walls::cases(),
+        random::cases(),
     ];
     Suite::new("assignments", parts.into_iter().flatten().collect())
 }

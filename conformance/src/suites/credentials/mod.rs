@@ -21,6 +21,15 @@ mod secrets;
 mod uses;
 mod walls;
 
+/// Made-up calls.
+mod random {
+    crate::model::random_rules!(
+        portproof_ports::CredentialStoreCall,
+        "credentials::random::calls_in_turn",
+        "credentials::random::calls_at_once"
+    );
+}
+
 /// All rules of the credentials port.
 pub(super) fn suite() -> Suite<Ports> {
     let parts = [
@@ -30,6 +39,7 @@ pub(super) fn suite() -> Suite<Ports> {
         uses::cases(),
         lists::cases(),
         walls::cases(),
+        random::cases(),
     ];
     Suite::new("credentials", parts.into_iter().flatten().collect())
 }

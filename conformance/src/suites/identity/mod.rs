@@ -22,6 +22,15 @@ mod records;
 mod unlinks;
 mod walls;
 
+/// Made-up calls.
+mod random {
+    crate::model::random_rules!(
+        portproof_ports::IdentityStoreCall,
+        "identity::random::calls_in_turn",
+        "identity::random::calls_at_once"
+    );
+}
+
 /// All rules of the identity port.
 pub(super) fn suite() -> Suite<Ports> {
     let parts = [
@@ -33,6 +42,7 @@ pub(super) fn suite() -> Suite<Ports> {
         ends::cases(),
         lists::cases(),
         walls::cases(),
+        random::cases(),
     ];
     Suite::new("identity", parts.into_iter().flatten().collect())
 }

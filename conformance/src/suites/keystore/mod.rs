@@ -20,6 +20,15 @@ mod lists;
 mod records;
 mod walls;
 
+/// Made-up calls.
+mod random {
+    crate::model::random_rules!(
+        portproof_ports::KeyStoreCall,
+        "keystore::random::calls_in_turn",
+        "keystore::random::calls_at_once"
+    );
+}
+
 /// All rules of the keystore port.
 pub(super) fn suite() -> Suite<Ports> {
     let parts = [
@@ -28,6 +37,7 @@ pub(super) fn suite() -> Suite<Ports> {
         ends::cases(),
         lists::cases(),
         walls::cases(),
+        random::cases(),
     ];
     Suite::new("keystore", parts.into_iter().flatten().collect())
 }

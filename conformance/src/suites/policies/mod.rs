@@ -22,6 +22,15 @@ mod lists;
 mod races;
 mod records;
 
+/// Made-up calls.
+mod random {
+    crate::model::random_rules!(
+        portproof_ports::PolicyStoreCall,
+        "policies::random::calls_in_turn",
+        "policies::random::calls_at_once"
+    );
+}
+
 /// All rules of the policies port.
 pub(super) fn suite() -> Suite<Ports> {
     let parts = [
@@ -33,6 +42,7 @@ pub(super) fn suite() -> Suite<Ports> {
         ends::cases(),
         grants::cases(),
         lists::cases(),
+        random::cases(),
     ];
     Suite::new("policies", parts.into_iter().flatten().collect())
 }

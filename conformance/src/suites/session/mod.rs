@@ -27,6 +27,15 @@ mod touches;
 mod updates;
 mod walls;
 
+/// Made-up calls.
+mod random {
+    crate::model::random_rules!(
+        portproof_ports::SessionStoreCall,
+        "session::random::calls_in_turn",
+        "session::random::calls_at_once"
+    );
+}
+
 /// All rules of the session port.
 pub(super) fn suite() -> Suite<Ports> {
     let parts = [
@@ -39,6 +48,7 @@ pub(super) fn suite() -> Suite<Ports> {
         ends::cases(),
         sweeps::cases(),
         lists::cases(),
+        random::cases(),
     ];
     Suite::new("session", parts.into_iter().flatten().collect())
 }

@@ -1,10 +1,12 @@
-//! Races: the same thing done by many at once.
+//! Races: the same thing done by many at once, and what may come of it.
 
 use std::{future::Future, sync::Arc};
 
 use tokio::sync::Barrier;
 
 use crate::{Checked, Failure};
+
+pub mod history;
 
 /// How many callers race.
 pub const RACERS: usize = 8;

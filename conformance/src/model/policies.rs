@@ -1,0 +1,122 @@
+//! Made-up calls on policies and roles.
+
+use std::sync::Arc;
+
+use portproof_ports::{
+    Algorithm, Condition, Effect, Permission, PolicyDraft, PolicyId, PolicyRule, PolicyStore,
+    PolicyStoreCall, Ports, RoleDraft, RoleId, Targets, TenantId,
+};
+use proptest::strategy::BoxedStrategy;
+
+use super::{
+    Few, Random, Size, Small, calls, small,
+    small::{just, one_of, pages},
+};
+
+impl Few for Algorithm {
+    fn few(_: Size) -> Vec<Self> {
+        vec![
+            Self::DenyOverrides,
+            Self::AllowOverrides,
+            Self::FirstMatch,
+            Self::HighestPriority,
+        ]
+    }
+}
+
+impl Few for Effect {
+    fn few(_: Size) -> Vec<Self> {
+        vec![Self::Allow, Self::Deny]
+    }
+}
+
+impl Small for Condition {
+    fn small(size: Size) -> BoxedStrategy<Self> {
+        one_of(vec![
+            (1, just(Self::always())),
+            (1, just(Self::Any(vec![Self::None(vec![])]))),
+            (2, small! { size; Self::Test { field, operator, value } }),
+        ])
+    }
+}
+
+impl Small for PolicyRule {
+    fn small(size: Size) -> BoxedStrategy<Self> {
+        small! { size; PolicyRule { id, effect, description, priority, actions, resources, conditions, metadata } }
+    }
+}
+
+impl Small for Targets {
+    fn small(size: Size) -> BoxedStrategy<Self> {
+        small! { size; Targets { actions, resources, roles } }
+    }
+}
+
+impl Small for PolicyDraft {
+    fn small(size: Size) -> BoxedStrategy<Self> {
+        small! { size; PolicyDraft { id, name, description, algorithm, targets, rules } }
+    }
+}
+
+impl Small for Permission {
+    fn small(size: Size) -> BoxedStrategy<Self> {
+        small! { size; Permission { action, resource, scope, conditions } }
+    }
+}
+
+impl Small for RoleDraft {
+    fn small(size: Size) -> BoxedStrategy<Self> {
+        small! { size; RoleDraft { id, name, description, permissions, inherits, scope, metadata } }
+    }
+}
+
+impl Random for PolicyStoreCall {
+    type Port = dyn PolicyStore;
+
+    fn port(ports: &Ports) -> Option<&Arc<Self::Port>> {
+        ports.policies.as_ref()
+    }
+
+    fn any(size: Size) -> BoxedStrategy<Self> {
+        calls! { size;
+            6 SavePolicy { tenant, expected, policy, now }
+            2 GetPolicy { tenant, id }
+            1 DeletePolicy { tenant, id }
+            1 ListPolicies { tenant, page }
+            6 SaveRole { tenant, expected, role, now }
+            2 GetRole { tenant, id }
+            1 DeleteRole { tenant, id }
+            1 ListRoles { tenant, page }
+        }
+    }
+
+    fn looks(size: Size) -> Vec<Self> {
+        let mut looks = Vec::new();
+        for tenant in TenantId::few(size) {
+            let tenant = || tenant.clone();
+            for id in PolicyId::few(size) {
+                looks.push(Self::GetPolicy {
+                    tenant: tenant(),
+                    id,
+                });
+            }
+            for id in RoleId::few(size) {
+                looks.push(Self::GetRole {
+                    tenant: tenant(),
+                    id,
+                });
+            }
+            for page in pages(size).take(1) {
+                looks.push(Self::ListPolicies {
+                    tenant: tenant(),
+                    page: page.clone(),
+                });
+                looks.push(Self::ListRoles {
+                    tenant: tenant(),
+                    page,
+                });
+            }
+        }
+        looks
+    }
+}
