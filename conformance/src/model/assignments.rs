@@ -14,7 +14,7 @@ use super::{
     Calls, Few, Random, Size, Small, calls, small,
     small::{just, of, one_of, pages},
 };
-use crate::suites::fixture::START;
+use crate::{Checked, suites::fixture::START};
 
 impl Few for GrantScope {
     fn few(size: Size) -> Vec<Self> {
@@ -130,6 +130,11 @@ pub(crate) enum Authorized {
 
 impl Calls for Authorization {
     type Answer = Authorized;
+
+    fn offered(ports: &Ports) -> Checked {
+        <PolicyStoreCall as Calls>::offered(ports)?;
+        <AssignmentStoreCall as Calls>::offered(ports)
+    }
 
     fn any(size: Size) -> BoxedStrategy<Self> {
         let role = (RoleId::small(size), Text::small(size)).prop_map(|(id, name)| RoleDraft {

@@ -42,6 +42,7 @@ type Raced<C> = Ran<C, PortResult<<C as Calls>::Answer>>;
 ///
 /// With the fewest answers of that race that no order explains.
 pub(crate) async fn are_linearizable<C: Calls>(context: &Context<Ports>) -> Checked {
+    C::offered(context.stores())?;
     let rounds = number_of("PORTPROOF_SEQUENCES").unwrap_or(ROUNDS);
     for round in 0..rounds {
         let (before, racing) = made_up::<C>(round, &context.tenant()?)?;

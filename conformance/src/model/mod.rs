@@ -29,7 +29,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
-use crate::{Checked, Context, Failure, World};
+use crate::{Checked, Context, Failure, World, suites::offered};
 
 pub(crate) use assignments::Authorization;
 pub(crate) use small::Size;
@@ -39,6 +39,9 @@ use small::{Few, Small, calls, small};
 pub(crate) trait Calls: Clone + fmt::Debug + Send + Sync + 'static {
     /// What they answer.
     type Answer: Clone + fmt::Debug + PartialEq + Send + Sync + 'static;
+
+    /// Checks that the ports are offered.
+    fn offered(ports: &Ports) -> Checked;
 
     /// Any call of a world of this size.
     fn any(size: Size) -> BoxedStrategy<Self>;
@@ -72,6 +75,10 @@ pub(crate) trait Random: PortCall {
 
 impl<C: Random> Calls for C {
     type Answer = <C as PortCall>::Answer;
+
+    fn offered(ports: &Ports) -> Checked {
+        offered(<C::Port as Port>::NAME, C::port(ports)).map(|_| ())
+    }
 
     fn any(size: Size) -> BoxedStrategy<Self> {
         C::any(size)

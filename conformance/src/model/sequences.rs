@@ -58,6 +58,7 @@ fn steps<C: Calls>() -> BoxedStrategy<Vec<Step<C>>> {
 ///
 /// With the fewest calls that were found to show it; the transcript holds them and nothing else.
 pub(crate) async fn agree<C: Calls>(context: &Context<Ports>) -> Checked {
+    C::offered(context.stores())?;
     let plays = Arc::new(AtomicU32::new(0));
     let Err(found) = search::<C>(context.clone(), Arc::clone(&plays)).await? else {
         return Ok(());

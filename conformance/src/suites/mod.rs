@@ -29,7 +29,7 @@ pub fn core() -> Vec<Suite<Ports>> {
 }
 
 /// The port, which the target's manifest claims.
-fn offered<P: ?Sized>(name: &str, port: Option<&Arc<P>>) -> Result<Arc<P>, Failure> {
+pub(crate) fn offered<P: ?Sized>(name: &str, port: Option<&Arc<P>>) -> Result<Arc<P>, Failure> {
     port.cloned().ok_or_else(|| {
         Failure::new(format!(
             "the manifest claims the port `{name}`, but the adapter does not offer it"
