@@ -35,6 +35,12 @@ docs:
 mutants *arguments:
     cargo run --release -- mutants {{ arguments }}
 
+# Plays many made-up calls on an adapter, another seed's each time: `just sequences memory 1000 7`.
+sequences adapter="memory" count="300" seed="0":
+    PORTPROOF_TIMEOUT_SECONDS=3600 PORTPROOF_SEQUENCES={{ count }} PORTPROOF_SEED={{ seed }} cargo run -- run --adapter {{ adapter }} \
+        --rule identity::random --rule session::random --rule credentials::random --rule keystore::random \
+        --rule policies::random --rule assignments::random
+
 # Runs the cargo-mutants tool over the reference adapter and the suites; takes hours.
 cargo-mutants:
     cargo mutants --package portproof-memory --test-package portproof-memory,portproof-mutants

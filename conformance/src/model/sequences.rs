@@ -1,11 +1,8 @@
 //! Calls in turn: the adapter answers as the reference does, and holds the same in the end.
 
-use std::{
-    fmt::Write as _,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
 };
 
 use portproof_memory::MemoryAdapter;
@@ -64,14 +61,11 @@ pub(crate) async fn agree<C: Calls>(context: &Context<Ports>) -> Checked {
         return Ok(());
     };
     let (steps, message) = found;
-    let mut end = format!(
-        "\n  (the fewest calls of a random sequence that show it, found in {} plays",
+    let end = format!(
+        "\n  (seed {}: the fewest calls of a random sequence that show it, found in {} plays)",
+        chosen_seed(),
         plays.load(Ordering::Relaxed)
     );
-    if chosen_seed() != 0 {
-        let _ = write!(end, "; the seed is {}", chosen_seed());
-    }
-    end.push(')');
     // Once more, so that the transcript holds these calls only.
     Err(match play(context, &steps).await {
         Err(failure) => Failure {

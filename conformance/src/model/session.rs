@@ -5,17 +5,25 @@ use std::sync::Arc;
 use portproof_ports::{
     IdentityId, Keep, NewSession, Ports, SessionDigest, SessionStore, SessionStoreCall, TenantId,
 };
-use proptest::strategy::BoxedStrategy;
+use proptest::{
+    sample::select,
+    strategy::{BoxedStrategy, Strategy},
+};
 
 use super::{
     Few, Random, Size, Small, calls, small,
     small::{just, of, one_of, pages},
 };
-use crate::suites::fixture::START;
+use crate::suites::fixture::{START, minute};
 
 impl Small for NewSession {
     fn small(size: Size) -> BoxedStrategy<Self> {
-        small! { size; NewSession { id, identity, idle, ends_at, data } }
+        // Mostly one that is not over at once.
+        let ends_at = select(vec![minute(4), minute(9), minute(2), minute(1)]);
+        let session = small! { size; NewSession { id, identity, idle, ends_at, data } };
+        let session =
+            (session, ends_at).prop_map(|(session, ends_at)| NewSession { ends_at, ..session });
+        session.boxed()
     }
 }
 
@@ -59,10 +67,12 @@ impl Random for SessionStoreCall {
                 let (tenant, now) = (tenant.clone(), START);
                 looks.push(Self::Get { tenant, id, now });
             }
-            for (identity, page) in IdentityId::few(size).into_iter().zip(pages(size)) {
-                let (tenant, now) = (tenant.clone(), START);
+            // Each identity's at another time, with pages of another size.
+            let times = [START, minute(1), minute(3)].into_iter().cycle();
+            let lists = times.zip(pages(size));
+            for (identity, (now, page)) in IdentityId::few(size).into_iter().zip(lists) {
                 looks.push(Self::ListOf {
-                    tenant,
+                    tenant: tenant.clone(),
                     identity,
                     now,
                     page,

@@ -15,7 +15,7 @@ use proptest::{
 };
 use serde_json::json;
 
-use crate::suites::fixture::minute;
+use crate::suites::fixture::{START, just_before, minute};
 
 /// How small a world is.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Size {
     /// How many ids of a kind, and how many other values.
     pub(crate) ids: usize,
     /// How many instants.
-    pub(crate) instants: u16,
+    pub(crate) instants: usize,
     /// Whether calls happen in turn. Then lists are walked page by page, and what need not be one
     /// step takes part, too.
     pub(crate) in_turn: bool,
@@ -35,15 +35,15 @@ impl Size {
     /// For calls in turn.
     pub(crate) const SEQUENCE: Self = Self {
         tenants: 2,
-        ids: 3,
-        instants: 6,
+        ids: 4,
+        instants: 7,
         in_turn: true,
     };
     /// For calls in turn that meet more often.
     pub(crate) const NARROW: Self = Self {
         tenants: 1,
         ids: 2,
-        instants: 3,
+        instants: 4,
         in_turn: true,
     };
     /// For calls at once: everybody wants the same.
@@ -158,30 +158,30 @@ macro_rules! few_ids {
     )*};
 }
 
-// What a backend that folds case or trims takes for one.
+// What a backend that folds case, trims, or looks for patterns takes for one.
 few_ids! {
-    IdentityId: "ada" "Ada" "ada ";
-    CredentialId: "c" "C" "c ";
-    KeyId: "k" "K" "k ";
-    PolicyId: "p" "P" "p ";
-    RuleId: "rule" "Rule" "rule ";
-    RoleId: "r" "R" "r ";
-    SubjectId: "s" "S" "s ";
-    Scope: "org" "Org" "org ";
-    AttributeName: "a" "A" "a ";
-    ProviderId: "idp" "IdP" "idp ";
-    ProviderSubject: "7" "07" "7 ";
-    Text: "x" "X" "";
-    Email: "ada@example.com" "ada@example.org" "a.da@example.com";
-    Username: "ada" "a.da" "áda";
-    Phone: "+46812345678" "+46812345679" "+4681234567";
+    IdentityId: "ada" "Ada" "ada " "a%";
+    CredentialId: "cd" "Cd" "cd " "c_";
+    KeyId: "key" "Key" "key " "ke%";
+    PolicyId: "po" "Po" "po " "p%";
+    RuleId: "rule" "Rule" "rule " "rul%";
+    RoleId: "ro" "Ro" "ro " "r%";
+    SubjectId: "su" "Su" "su " "s_";
+    Scope: "org" "Org" "null" "*";
+    AttributeName: "at" "At" "__proto__" "a_";
+    ProviderId: "idp" "IdP" "idp:7" "id%";
+    ProviderSubject: "7" "07" "7 " "7:7";
+    Text: "x" "X" "" " x ";
+    Email: "ada@example.com" "ada@example.org" "a.da@example.com" "ada@example.com.se";
+    Username: "ada" "a.da" "áda" "ad";
+    Phone: "+46812345678" "+46812345679" "+4681234567" "+468123456789";
 }
 
 macro_rules! few_digests {
     ($($digest:ident)*) => {$(
         impl Few for $digest {
             fn few(size: Size) -> Vec<Self> {
-                let bearers = ["one", "two", "three"];
+                let bearers = ["one", "two", "three", "four"];
                 let first = bearers.iter().take(size.ids);
                 first.map(|bearer| Self::of(bearer.as_bytes())).collect()
             }
@@ -194,7 +194,7 @@ macro_rules! few_bytes {
     ($($bytes:ident)*) => {$(
         impl Few for $bytes {
             fn few(size: Size) -> Vec<Self> {
-                let values: [&[u8]; 3] = [b"one", b"\x00\xff\x00", b"three"];
+                let values: [&[u8]; 4] = [b"one", b"\x00\xff\x00", b"three", b"one\n"];
                 valid(size.ids, &values, |bytes| Self::new(bytes.to_vec()))
             }
         }
@@ -217,6 +217,7 @@ impl Few for PasswordHash {
             "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAA",
             "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$BBBB",
             "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$CCCC",
+            "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$DDDD",
         ];
         valid(size.ids, &phc, |phc: &str| Self::new(phc))
     }
@@ -226,8 +227,9 @@ impl Few for Document {
     fn few(size: Size) -> Vec<Self> {
         let documents = [
             json!({}),
-            json!({"level": 2, "tags": ["Ä", null]}),
+            json!({"level": 2, "tags": ["Ä", null], "none": null}),
             json!(null),
+            json!({"level": {"deep": false}, "wide": i64::MAX, "half": 0.5}),
         ];
         let first = documents.into_iter().take(size.ids);
         first
@@ -259,7 +261,17 @@ impl Few for Identifier {
 
 impl Few for Timestamp {
     fn few(size: Size) -> Vec<Self> {
-        (0..size.instants).map(minute).collect()
+        // Some are close together: an instant, and just before it.
+        let all = [
+            START,
+            minute(1),
+            just_before(minute(1)),
+            minute(2),
+            just_before(minute(2)),
+            minute(3),
+            minute(5),
+        ];
+        all.into_iter().take(size.instants).collect()
     }
 }
 
@@ -271,7 +283,7 @@ impl Few for Span {
 
 impl Few for Version {
     fn few(size: Size) -> Vec<Self> {
-        valid(size.ids, &[1, 2, 3], Self::new)
+        valid(size.ids, &[1, 2, 3, 4], Self::new)
     }
 }
 
@@ -320,10 +332,10 @@ impl Small for Expected {
 mod tests {
     use super::*;
 
-    fn has_three<T: Few>() {
+    fn has_all<T: Few>() {
         assert_eq!(
             T::few(Size::SEQUENCE).len(),
-            3,
+            4,
             "{}",
             std::any::type_name::<T>()
         );
@@ -331,30 +343,30 @@ mod tests {
 
     #[test]
     fn everything_in_the_small_world_is_valid() {
-        has_three::<IdentityId>();
-        has_three::<CredentialId>();
-        has_three::<KeyId>();
-        has_three::<PolicyId>();
-        has_three::<RuleId>();
-        has_three::<RoleId>();
-        has_three::<SubjectId>();
-        has_three::<Scope>();
-        has_three::<AttributeName>();
-        has_three::<ProviderId>();
-        has_three::<ProviderSubject>();
-        has_three::<Text>();
-        has_three::<Email>();
-        has_three::<Username>();
-        has_three::<Phone>();
-        has_three::<SessionDigest>();
-        has_three::<LookupDigest>();
-        has_three::<PasskeyBytes>();
-        has_three::<PrivateKey>();
-        has_three::<SealedBytes>();
-        has_three::<PasswordHash>();
-        has_three::<Document>();
-        has_three::<Version>();
-        has_three::<PageRequest>();
+        has_all::<IdentityId>();
+        has_all::<CredentialId>();
+        has_all::<KeyId>();
+        has_all::<PolicyId>();
+        has_all::<RuleId>();
+        has_all::<RoleId>();
+        has_all::<SubjectId>();
+        has_all::<Scope>();
+        has_all::<AttributeName>();
+        has_all::<ProviderId>();
+        has_all::<ProviderSubject>();
+        has_all::<Text>();
+        has_all::<Email>();
+        has_all::<Username>();
+        has_all::<Phone>();
+        has_all::<SessionDigest>();
+        has_all::<LookupDigest>();
+        has_all::<PasskeyBytes>();
+        has_all::<PrivateKey>();
+        has_all::<SealedBytes>();
+        has_all::<PasswordHash>();
+        has_all::<Document>();
+        has_all::<Version>();
+        assert_eq!(PageRequest::few(Size::SEQUENCE).len(), 3);
         assert_eq!(TenantId::few(Size::SEQUENCE).len(), 2);
         assert_eq!(Identifier::few(Size::SEQUENCE).len(), 9);
         assert_eq!(Counter::few(Size::SEQUENCE).len(), 4);
