@@ -17,6 +17,7 @@ use crate::{Checked, Context, Failure, Suite, World, check::equal, walk};
 
 mod attributes;
 mod batches;
+mod cancelled;
 mod forget;
 mod grants;
 mod kept;
@@ -41,6 +42,7 @@ pub(super) fn suite() -> Suite<Ports> {
         attributes::cases(),
         forget::cases(),
         walls::cases(),
+        cancelled::cases(),
     ];
     Suite::new("assignments", parts.into_iter().flatten().collect())
 }

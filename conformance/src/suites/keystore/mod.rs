@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{Checked, Context, Failure, Suite, World, check::equal};
 
+mod cancelled;
 mod ends;
 mod life;
 mod lists;
@@ -28,6 +29,7 @@ pub(super) fn suite() -> Suite<Ports> {
         ends::cases(),
         lists::cases(),
         walls::cases(),
+        cancelled::cases(),
     ];
     Suite::new("keystore", parts.into_iter().flatten().collect())
 }

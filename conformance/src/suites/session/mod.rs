@@ -17,6 +17,7 @@ use crate::{
     race::{RACERS, race},
 };
 
+mod cancelled;
 mod ends;
 mod found;
 mod lists;
@@ -39,6 +40,7 @@ pub(super) fn suite() -> Suite<Ports> {
         ends::cases(),
         sweeps::cases(),
         lists::cases(),
+        cancelled::cases(),
     ];
     Suite::new("session", parts.into_iter().flatten().collect())
 }
