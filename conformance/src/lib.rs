@@ -52,6 +52,7 @@
 // The macros name this crate by its public name, also in here.
 extern crate self as portproof;
 
+pub mod cancel;
 mod case;
 pub mod check;
 mod harness;

@@ -257,6 +257,7 @@ impl<S: Stores> Runner<S> {
                 panic_text(panicked)
             ))),
             Err(_) => {
+                transcript.close();
                 task.abort();
                 Err(Failure::new(format!(
                     "the case did not end within {} s; the last call without an answer hangs",

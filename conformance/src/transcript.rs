@@ -2,6 +2,8 @@
 
 use std::{
     fmt::{self, Write as _},
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -24,6 +26,8 @@ struct Entries {
     afterwards_begins: Option<usize>,
     /// What makes the case's tenants its own, and tells a reader nothing.
     noise: Option<Arc<str>>,
+    /// Whether the case is over, whatever its calls still do.
+    closed: bool,
 }
 
 impl Entries {
@@ -42,8 +46,16 @@ struct Entry {
     port: &'static str,
     method: &'static str,
     call: Box<dyn fmt::Debug + Send>,
-    /// `None` while it runs, or when it was dropped.
-    answer: Option<Box<dyn fmt::Debug + Send>>,
+    end: End,
+}
+
+/// How a call ended.
+enum End {
+    /// It runs.
+    NotYet,
+    Answered(Box<dyn fmt::Debug + Send>),
+    /// The case dropped it after so many polls.
+    Dropped(u32),
 }
 
 /// The most calls that are shown, the last ones.
@@ -103,15 +115,24 @@ impl Transcript {
             port: P::NAME,
             method: call.method(),
             call: Box::new(call.clone()),
-            answer: None,
+            end: End::NotYet,
         });
         entries.calls.len() - 1
     }
 
-    fn end(&self, number: usize, answer: Box<dyn fmt::Debug + Send>) {
-        if let Some(entry) = self.entries().calls.get_mut(number) {
-            entry.answer = Some(answer);
+    fn end(&self, number: usize, end: End) {
+        let mut entries = self.entries();
+        if entries.closed {
+            return;
         }
+        if let Some(entry) = entries.calls.get_mut(number) {
+            entry.end = end;
+        }
+    }
+
+    /// Keeps it as it is: a call that hangs is not one that the case dropped.
+    pub(crate) fn close(&self) {
+        self.entries().closed = true;
     }
 
     /// As text; with `whole`, also the calls that made the fixture.
@@ -148,10 +169,12 @@ impl Transcript {
                 "  {number:>3} {handle}: {port}.{method} {}",
                 shorten(arguments)
             );
-            let answer = entry.answer.as_ref().map_or_else(
-                || "never answered".to_owned(),
-                |answer| format!("{answer:?}"),
-            );
+            let answer = match &entry.end {
+                End::NotYet => "never answered".to_owned(),
+                End::Answered(answer) => format!("{answer:?}"),
+                End::Dropped(1) => "dropped after 1 poll".to_owned(),
+                End::Dropped(polls) => format!("dropped after {polls} polls"),
+            };
             let _ = writeln!(text, "      -> {}", shorten(plain(&answer)));
         }
         entries.without_noise(text)
@@ -238,8 +261,37 @@ struct Recorder<P: ?Sized> {
 impl<P: Port + ?Sized> Handler<P::Call> for Recorder<P> {
     async fn handle(&self, call: P::Call) -> PortResult<<P::Call as PortCall>::Answer> {
         let number = self.transcript.begin::<P>(self.handle, &call);
-        let answer = self.inner.call(call).await;
-        self.transcript.end(number, Box::new(answer.clone()));
+        let mut watched = Watched {
+            transcript: &self.transcript,
+            number,
+            polls: 0,
+            answered: false,
+        };
+        let mut call = pin!(self.inner.call(call));
+        let answer = poll_fn(|task| {
+            watched.polls += 1;
+            call.as_mut().poll(task)
+        })
+        .await;
+        watched.answered = true;
+        let end = End::Answered(Box::new(answer.clone()));
+        self.transcript.end(number, end);
         answer
+    }
+}
+
+/// Notes that a call was dropped before it answered.
+struct Watched<'a> {
+    transcript: &'a Transcript,
+    number: usize,
+    polls: u32,
+    answered: bool,
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        if !self.answered && !std::thread::panicking() {
+            self.transcript.end(self.number, End::Dropped(self.polls));
+        }
     }
 }

@@ -20,6 +20,8 @@
 //! the database's locale and the session's time zone are. Private keys rest sealed with a key that is
 //! made of the keystore password; without one there is no keystore port.
 
+#[cfg(test)]
+mod cancelled;
 mod driver;
 mod errors;
 mod options;

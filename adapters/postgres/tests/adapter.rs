@@ -1,4 +1,4 @@
-//! What is this adapter's own: connecting, migrating, sealing, and what a dropped call leaves.
+//! What is this adapter's own: connecting, migrating and sealing.
 
 #![expect(
     clippy::unwrap_used,
@@ -49,16 +49,6 @@ async fn empty_database(name: &str) -> String {
     execute(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
     execute(format!("CREATE DATABASE {name}")).await;
     url_with(|options| *options = options.clone().database(name)).await
-}
-
-#[tokio::test]
-async fn cancelled_calls_leave_nothing() {
-    let options = fresh("test_cancelled")
-        .await
-        .pool_size(1)
-        .keystore_password("hunter2");
-    let adapter = options.connect().await.unwrap();
-    shared::cancelled_calls_leave_nothing(&adapter.ports(), "cancelled").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

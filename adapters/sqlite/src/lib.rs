@@ -20,6 +20,8 @@
 //! microseconds since 1970, documents JSON texts, and texts compare as bytes. Private keys rest sealed
 //! with a key that is made of the keystore password; without one there is no keystore port.
 
+#[cfg(test)]
+mod cancelled;
 mod driver;
 mod errors;
 mod options;

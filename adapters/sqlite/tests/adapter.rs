@@ -1,4 +1,4 @@
-//! What is this adapter's own: opening, migrating, sealing, and what a dropped call leaves.
+//! What is this adapter's own: opening, migrating and sealing.
 
 #![expect(
     clippy::unwrap_used,
@@ -36,16 +36,6 @@ async fn execute(path: &Path, sql: &'static str) {
     let mut connection = raw(path).await;
     sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
-}
-
-#[tokio::test]
-async fn cancelled_calls_leave_nothing() {
-    let directory = Directory::new("cancelled").unwrap();
-    let options = options(&directory.file())
-        .readers(1)
-        .keystore_password("hunter2");
-    let adapter = options.open().await.unwrap();
-    shared::cancelled_calls_leave_nothing(&adapter.ports(), "cancelled").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,6 +1,6 @@
 //! Mutants of the reference adapter: each breaks one rule, and that rule's case must notice.
 //!
-//! One file a port. A mutant is a few lines over the right adapter and is named after what it
+//! One file a port, and one for writes that are dropped half way. A mutant is a few lines over the right adapter and is named after what it
 //! breaks; the ones that re-enact a real bug name it.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +16,7 @@ use portproof_ports::{
 };
 
 mod assignments;
+mod cancelled;
 mod credentials;
 mod edits;
 mod identity;
@@ -35,6 +36,7 @@ pub fn all() -> Vec<Mutant<Ports>> {
         policies::mutants(),
         assignments::mutants(),
         random::mutants(),
+        cancelled::mutants(),
     ]
     .into_iter()
     .flatten()

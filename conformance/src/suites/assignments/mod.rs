@@ -17,6 +17,7 @@ use crate::{Checked, Context, Failure, Suite, World, check::equal, walk};
 
 mod attributes;
 mod batches;
+mod cancelled;
 mod forget;
 mod grants;
 mod kept;
@@ -51,6 +52,7 @@ pub(super) fn suite() -> Suite<Ports> {
         forget::cases(),
         walls::cases(),
         random::cases(),
+        cancelled::cases(),
     ];
     Suite::new("assignments", parts.into_iter().flatten().collect())
 }

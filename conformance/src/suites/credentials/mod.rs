@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{Checked, Context, Failure, Suite, World, check::equal};
 
+mod cancelled;
 mod changes;
 mod lists;
 mod records;
@@ -40,6 +41,7 @@ pub(super) fn suite() -> Suite<Ports> {
         lists::cases(),
         walls::cases(),
         random::cases(),
+        cancelled::cases(),
     ];
     Suite::new("credentials", parts.into_iter().flatten().collect())
 }

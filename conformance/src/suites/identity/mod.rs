@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{Checked, Context, Failure, Suite, World, check::equal};
 
+mod cancelled;
 mod changes;
 mod ends;
 mod identifiers;
@@ -43,6 +44,7 @@ pub(super) fn suite() -> Suite<Ports> {
         lists::cases(),
         walls::cases(),
         random::cases(),
+        cancelled::cases(),
     ];
     Suite::new("identity", parts.into_iter().flatten().collect())
 }

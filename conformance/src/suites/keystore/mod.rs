@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{Checked, Context, Failure, Suite, World, check::equal};
 
+mod cancelled;
 mod ends;
 mod life;
 mod lists;
@@ -38,6 +39,7 @@ pub(super) fn suite() -> Suite<Ports> {
         lists::cases(),
         walls::cases(),
         random::cases(),
+        cancelled::cases(),
     ];
     Suite::new("keystore", parts.into_iter().flatten().collect())
 }

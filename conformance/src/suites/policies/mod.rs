@@ -13,6 +13,7 @@ use super::{fixture::START, offered};
 use crate::{Checked, Context, Failure, Suite, World, check::equal};
 
 mod apart;
+mod cancelled;
 mod contents;
 mod ends;
 mod grants;
@@ -43,6 +44,7 @@ pub(super) fn suite() -> Suite<Ports> {
         grants::cases(),
         lists::cases(),
         random::cases(),
+        cancelled::cases(),
     ];
     Suite::new("policies", parts.into_iter().flatten().collect())
 }

@@ -17,6 +17,7 @@ use crate::{
     race::{RACERS, race},
 };
 
+mod cancelled;
 mod ends;
 mod found;
 mod lists;
@@ -49,6 +50,7 @@ pub(super) fn suite() -> Suite<Ports> {
         sweeps::cases(),
         lists::cases(),
         random::cases(),
+        cancelled::cases(),
     ];
     Suite::new("session", parts.into_iter().flatten().collect())
 }
