@@ -8,14 +8,14 @@ mod toys;
 use std::{sync::Arc, time::Duration};
 
 use portproof::{
-    Manifest, Opened, Outcome, Report, Selection, Target,
+    Outcome, Report, Selection,
     Verdict::{Broken, Held, Waived},
     check_suites,
     mutants::{Mutant, faulty, score},
 };
-use portproof_ports::{Port, async_trait};
+use portproof_ports::Port;
 
-use toys::{Counter, CounterAnswer, Toy, model, right, suites, toy, with};
+use toys::{Counter, CounterAnswer, Liar, Toy, model, right, suites, toy, with};
 
 async fn verdicts(toy: Toy) -> Report {
     check_suites(toy, suites(), &Selection::default(), |_| {}).await
@@ -81,22 +81,6 @@ async fn a_slow_adapter_is_not_broken() {
 
 #[tokio::test]
 async fn a_claim_without_its_port_is_broken() {
-    /// Claims the core ports and offers none.
-    struct Liar;
-
-    #[async_trait]
-    impl Target for Liar {
-        fn manifest(&self) -> Manifest {
-            Manifest::new("liar")
-                .lacks("reopen", "a toy")
-                .lacks("dump", "a toy")
-        }
-
-        async fn open(&self) -> Opened<portproof_ports::Ports> {
-            Ok(portproof_ports::Ports::default())
-        }
-    }
-
     let report = portproof::check(Liar).await;
     let text = failure(&report, "session::ready::answers");
     assert!(text.contains("claims the port `session`"), "{text}");

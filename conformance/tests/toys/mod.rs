@@ -16,7 +16,7 @@ use portproof::{
     mutants::faulty,
     rule,
 };
-use portproof_ports::{ErrorKind, Port, PortError, PortResult, TenantId, async_trait, port};
+use portproof_ports::{ErrorKind, Port, PortError, PortResult, Ports, TenantId, async_trait, port};
 
 /// Counts, by tenant.
 #[port("counter")]
@@ -425,4 +425,20 @@ fn liars() -> Vec<Expected> {
         liar.verdicts[0].1 = Broken;
     }
     liars
+}
+
+/// Claims the core ports and offers none.
+pub(crate) struct Liar;
+
+#[async_trait]
+impl Target for Liar {
+    fn manifest(&self) -> Manifest {
+        Manifest::new("liar")
+            .lacks("reopen", "a toy")
+            .lacks("dump", "a toy")
+    }
+
+    async fn open(&self) -> Opened<Ports> {
+        Ok(Ports::default())
+    }
 }

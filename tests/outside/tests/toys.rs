@@ -9,6 +9,9 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let name = std::env::var("PORTPROOF_TOY").unwrap_or_else(|_| "right".to_owned());
+    if name == "liar" {
+        return portproof::run_suites(toys::Liar);
+    }
     match toys::model().into_iter().find(|known| known.name == name) {
         Some(known) => portproof::run_custom_suites(known.toy, toys::suites()),
         None => {
