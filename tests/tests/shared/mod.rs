@@ -1,0 +1,130 @@
+//! The workspace outside, under both runners: what its tests print, and which verdicts they leave.
+//!
+//! Where cargo-nextest is not installed its trials are shown as ignored, unless `PORTPROOF_REQUIRE`
+//! names it.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::LazyLock,
+};
+
+use libtest_mimic::{Failed, Trial};
+use portproof::{Report, catalogue_ids};
+use tempfile::TempDir;
+
+/// A trial that needs cargo-nextest.
+pub(crate) fn needs_nextest(trial: Trial) -> Trial {
+    static HAS_NEXTEST: LazyLock<bool> = LazyLock::new(|| {
+        let required = env::var("PORTPROOF_REQUIRE").unwrap_or_default();
+        let installed = || cargo(&["nextest", "--version"]).output();
+        required.split(',').any(|what| what == "nextest")
+            || installed().is_ok_and(|output| output.status.success())
+    });
+    let kind = if *HAS_NEXTEST {
+        ""
+    } else {
+        "cargo-nextest is not installed"
+    };
+    trial.with_kind(kind).with_ignored_flag(!*HAS_NEXTEST)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Runner {
+    CargoTest,
+    Nextest,
+}
+
+/// What a run printed and which verdicts it left.
+pub(crate) struct Ran {
+    pub(crate) output: Output,
+    pub(crate) text: String,
+    pub(crate) report: Report,
+    /// The folder with the verdicts.
+    pub(crate) verdicts: PathBuf,
+    _folder: TempDir,
+}
+
+/// Cargo in the workspace outside, knowing nothing of the run that it is part of.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in env::vars_os() {
+        let ours = name.to_string_lossy();
+        if ["NEXTEST", "CARGO_PKG_", "CARGO_MANIFEST_", "__CARGO"]
+            .iter()
+            .any(|start| ours.starts_with(start))
+        {
+            command.env_remove(&name);
+        }
+    }
+    command
+        .args(arguments)
+        .current_dir(folder())
+        // What is built already need not be built again.
+        .env("CARGO_TARGET_DIR", target_folder());
+    command
+}
+
+/// The folder of the workspace outside.
+fn folder() -> PathBuf {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let mut folders = crates.map(|folder| folder.join("tests/outside"));
+    folders
+        .find(|folder| folder.join("Cargo.toml").is_file())
+        .unwrap_or_default()
+}
+
+fn target_folder() -> PathBuf {
+    let binary = env::current_exe().unwrap_or_default();
+    binary
+        .ancestors()
+        .find(|folder| folder.join("CACHEDIR.TAG").is_file())
+        .map_or_else(|| "target".into(), Path::to_owned)
+}
+
+/// Runs one test binary, with these variables.
+pub(crate) fn run(runner: Runner, test: &str, variables: &[(&str, &str)]) -> Result<Ran, Failed> {
+    let folder = tempfile::tempdir()?;
+    let mut command = match runner {
+        Runner::CargoTest => cargo(&["test", "--locked", "--test", test]),
+        Runner::Nextest => cargo(&[
+            "nextest",
+            "run",
+            "--locked",
+            "--no-fail-fast",
+            "--test",
+            test,
+        ]),
+    };
+    let output = command
+        .env("PORTPROOF_VERDICTS", folder.path())
+        .envs(variables.iter().copied())
+        .output()?;
+    let text = String::from_utf8_lossy(&[&*output.stdout, &*output.stderr].concat()).into_owned();
+    let runs: Vec<PathBuf> = std::fs::read_dir(folder.path())?
+        .map(|run| run.map(|run| run.path()))
+        .collect::<Result<_, _>>()?;
+    let [run] = &*runs else {
+        return Err(format!("expected the verdicts of one run, got {runs:?}: {text}").into());
+    };
+    let mut reports = Report::merge(run, &catalogue_ids())?;
+    let report = reports
+        .pop()
+        .ok_or_else(|| format!("no verdicts: {text}"))?;
+    Ok(Ran {
+        verdicts: run.clone(),
+        output,
+        text,
+        report,
+        _folder: folder,
+    })
+}
+
+/// Fails with everything that was printed, unless it holds.
+pub(crate) fn check(ran: &Ran, holds: bool, expected: &str) -> Result<(), Failed> {
+    if holds {
+        return Ok(());
+    }
+    Err(format!("expected that {expected}; got {}", ran.text).into())
+}
