@@ -12,8 +12,8 @@ use std::{
 };
 
 use portproof::{
-    Checked, Context, Failure, Manifest, Opened, Outcome, Report, Selection, Suite, Target,
-    Verdict, World, cases,
+    Checked, Context, Failure, Manifest, Opened, Outcome, Profile, Report, Selection, Suite,
+    Target, Verdict, World, cases,
     check::{equal, fails},
     check_suites,
     mutants::{Mutant, faulty, score},
@@ -340,6 +340,31 @@ async fn a_port_that_is_disclaimed_and_there_is_broken() {
     expect(&report, NotClaimed, NotClaimed, NotClaimed);
     assert!(failure(&report, "target::disclaimed::is_absent").contains("disclaims `counter`"));
     assert!(!report.is_green());
+}
+
+#[tokio::test]
+async fn a_profile_is_claimed_by_name() {
+    /// The verdicts of the counter as a port of another profile.
+    async fn verdicts(toy: Toy) -> Report {
+        let suites = suites()
+            .into_iter()
+            .map(|suite| suite.of_profile(Profile::Oauth));
+        check_suites(toy, suites.collect(), &Selection::default(), |_| {}).await
+    }
+
+    let report = verdicts(toy(|| Ok(right()))).await;
+    expect(&report, NotClaimed, NotClaimed, NotClaimed);
+    let reason = &outcome(&report, "counter::count::goes_up_by_one").reason;
+    let said = "the manifest does not claim the profile oauth";
+    assert_eq!(reason.as_deref(), Some(said));
+    // It offers the port all the same.
+    let text = failure(&report, "target::disclaimed::is_absent");
+    assert!(text.contains(".profile(Profile::Oauth)"), "{text}");
+    let mut claimed = toy(|| Ok(right()));
+    claimed.manifest = claimed.manifest.profile(Profile::Oauth);
+    let report = verdicts(claimed).await;
+    expect(&report, Held, Held, NotClaimed);
+    assert!(report.is_green());
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ pub(crate) async fn run(ports: &[String], json: bool) -> Result<bool, CliError> 
         .into_iter()
         .filter(|mutant| chosen(mutant.breaks))
         .partition(|mutant| disclaimed(mutant.breaks));
-    let suites = suites::core();
+    let suites = suites::all();
     let show = |killed: &Killed| {
         if !json {
             print(killed);

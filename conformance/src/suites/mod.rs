@@ -28,6 +28,12 @@ pub fn core() -> Vec<Suite<Ports>> {
     ]
 }
 
+/// The suites of all ports, whatever their profile.
+#[must_use]
+pub fn all() -> Vec<Suite<Ports>> {
+    core()
+}
+
 /// The port, which the target's manifest claims.
 fn offered<P: ?Sized>(name: &str, port: Option<&Arc<P>>) -> Result<Arc<P>, Failure> {
     port.cloned().ok_or_else(|| {

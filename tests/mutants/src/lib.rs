@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use portproof::{
-    Manifest, Opened, Selection, Target, catalogue,
+    Manifest, Opened, Profile, Selection, Target, catalogue,
     mutants::{Mutant, faulty},
 };
 use portproof_memory::MemoryAdapter;
@@ -86,7 +86,7 @@ impl Reference {
 #[async_trait]
 impl Target for Reference {
     fn manifest(&self) -> Manifest {
-        Manifest::new("reference")
+        Manifest::new("reference").profile(Profile::Oauth)
     }
 
     async fn open(&self) -> Opened<Ports> {
@@ -125,9 +125,12 @@ impl Target for Modest {
         CAPABILITIES
             .iter()
             .filter(|(capability, _)| known(*capability))
-            .fold(Manifest::new("modest"), |manifest, (capability, _)| {
-                manifest.lacks(*capability, "to show how it is refused")
-            })
+            .fold(
+                Reference::default().manifest().renamed("modest"),
+                |manifest, (capability, _)| {
+                    manifest.lacks(*capability, "to show how it is refused")
+                },
+            )
     }
 
     async fn open(&self) -> Opened<Ports> {
