@@ -15,6 +15,7 @@
 //! ```
 
 mod assignments;
+mod codes;
 mod credentials;
 mod identity;
 mod kept;
@@ -56,6 +57,7 @@ impl MemoryAdapter {
             .with_keystore(self.clone())
             .with_policies(self.clone())
             .with_assignments(self.clone())
+            .with_codes(self.clone())
     }
 
     /// Runs one step on what a tenant has, with nothing else happening meanwhile.

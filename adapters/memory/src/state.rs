@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use portproof_ports::{
-    Attributes, CredentialId, CredentialKind, CredentialPolicy, Expected, Grant, GrantScope,
-    Identifier, Identity, IdentityId, KeyId, LookupDigest, Policy, PolicyId, Role, RoleId, Session,
-    SessionDigest, StoredKey, SubjectId, TenantId, Version,
+    Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy,
+    Expected, Grant, GrantScope, Identifier, Identity, IdentityId, KeyId, LookupDigest, Policy,
+    PolicyId, Role, RoleId, Session, SessionDigest, StoredKey, SubjectId, TenantId, Version,
 };
 
 use crate::kept::KeptCredential;
@@ -36,6 +36,8 @@ pub(crate) struct Tenant {
     /// The grants by what they name: the role is one of `roles`.
     pub(crate) grants: BTreeMap<(SubjectId, RoleId, GrantScope), Grant>,
     pub(crate) attributes: BTreeMap<SubjectId, Attributes>,
+
+    pub(crate) codes: BTreeMap<(CodeKind, CodeDigest), Code>,
 }
 
 /// Whether the version that is stored, if anything is, is what the caller of a save believes.

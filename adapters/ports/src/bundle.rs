@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    AssignmentStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, Port, SessionStore,
+    AssignmentStore, CodeStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, Port,
+    SessionStore,
 };
 
 /// What puts one thing, whichever port it is, in front of another: a recorder, a layer, a fault.
@@ -72,6 +73,8 @@ ports! {
     policies: PolicyStore, with_policies;
     /// Who holds which role, and attributes.
     assignments: AssignmentStore, with_assignments;
+    /// What is of use once.
+    codes: CodeStore, with_codes;
 }
 
 impl fmt::Debug for Ports {

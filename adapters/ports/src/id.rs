@@ -95,6 +95,10 @@ ids! {
     Scope = "scope";
     /// The name of a subject's attribute.
     AttributeName = "attribute name";
+    /// The id of a client: an application that an authorization server serves.
+    ClientId = "client id";
+    /// What kind of code it is, as the engine calls it: `authorization_code`, `ticket`.
+    CodeKind = "code kind";
     /// The name of an identity provider.
     ProviderId = "provider id";
     /// What a provider calls a subject of its own.

@@ -38,6 +38,7 @@ extern crate self as portproof_ports;
 
 pub mod assignments;
 pub mod bundle;
+pub mod codes;
 pub mod credentials;
 pub mod document;
 pub mod error;
@@ -53,6 +54,7 @@ pub mod time;
 
 pub use assignments::*;
 pub use bundle::{Ports, Wrap};
+pub use codes::*;
 pub use credentials::*;
 pub use document::Document;
 pub use error::{ErrorKind, Invalid, PortError, PortResult};

@@ -18,6 +18,7 @@ use portproof_ports::Ports;
 pub mod assignments;
 pub mod backend;
 mod batch;
+pub mod codes;
 pub mod credentials;
 pub mod database;
 pub mod dialect;
@@ -35,6 +36,7 @@ pub mod value;
 
 pub use assignments::SqlAssignmentStore;
 pub use backend::{Answer, Backend, Isolation, Statement, Transaction};
+pub use codes::SqlCodeStore;
 pub use credentials::SqlCredentialStore;
 pub use database::Database;
 pub use dialect::Dialect;
@@ -57,7 +59,8 @@ pub fn ports(database: &Database, sealing: Option<&Sealing>) -> Ports {
         .with_session(SqlSessionStore(database.clone()))
         .with_credentials(SqlCredentialStore(database.clone()))
         .with_policies(SqlPolicyStore(database.clone()))
-        .with_assignments(SqlAssignmentStore(database.clone()));
+        .with_assignments(SqlAssignmentStore(database.clone()))
+        .with_codes(SqlCodeStore(database.clone()));
     match sealing {
         Some(sealing) => ports.with_keystore(SqlKeyStore {
             database: database.clone(),

@@ -19,11 +19,18 @@ pub struct Migration {
 }
 
 /// All steps, in order. One that has been released never changes.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "the six core ports",
-    sql: include_str!("schema/001_core.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "the six core ports",
+        sql: include_str!("schema/001_core.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "codes",
+        sql: include_str!("schema/002_codes.sql"),
+    },
+];
 
 /// A unique key, and what its violation means to a caller.
 #[derive(Debug)]
@@ -62,6 +69,7 @@ unique! {
     "auth_policies_pkey" ("auth_policies.tenant, auth_policies.id") => stale("policy");
     "auth_roles_pkey" ("auth_roles.tenant, auth_roles.id") => stale("role");
     "auth_grants_pkey" ("auth_grants.tenant, auth_grants.subject, auth_grants.role, auth_grants.scope") => already_exists("grant");
+    "auth_codes_pkey" ("auth_codes.tenant, auth_codes.kind, auth_codes.id") => already_exists("code");
 }
 
 /// The unique key with this name (Postgres) or these columns (SQLite).
