@@ -11,7 +11,7 @@ use portproof::{Manifest, Opened, Target, Verdict, async_trait, check};
 use portproof_database::Server;
 use portproof_ports::{
     AssignmentStore, CodeStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, Ports,
-    SessionStore,
+    RefreshTokenStore, SessionStore,
 };
 use portproof_tests::{Memory, Place, Postgres, Sqlite};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -177,6 +177,7 @@ impl Target for Through {
             policies: PolicyStore, with_policies;
             assignments: AssignmentStore, with_assignments;
             codes: CodeStore, with_codes;
+            refresh_tokens: RefreshTokenStore, with_refresh_tokens;
         }
         Ok(held)
     }

@@ -22,6 +22,7 @@ mod kept;
 mod keystore;
 mod lists;
 mod policies;
+mod refresh_tokens;
 mod session;
 mod state;
 
@@ -58,6 +59,7 @@ impl MemoryAdapter {
             .with_policies(self.clone())
             .with_assignments(self.clone())
             .with_codes(self.clone())
+            .with_refresh_tokens(self.clone())
     }
 
     /// Runs one step on what a tenant has, with nothing else happening meanwhile.

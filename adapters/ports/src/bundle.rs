@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     AssignmentStore, CodeStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, Port,
-    SessionStore,
+    RefreshTokenStore, SessionStore,
 };
 
 /// What puts one thing, whichever port it is, in front of another: a recorder, a layer, a fault.
@@ -75,6 +75,8 @@ ports! {
     assignments: AssignmentStore, with_assignments;
     /// What is of use once.
     codes: CodeStore, with_codes;
+    /// Who may get new access tokens.
+    refresh_tokens: RefreshTokenStore, with_refresh_tokens;
 }
 
 impl fmt::Debug for Ports {

@@ -88,6 +88,8 @@ digests! {
     LookupDigest;
     /// The digest by which a code is stored and found.
     CodeDigest;
+    /// The digest by which a refresh token is stored and found.
+    RefreshDigest;
 }
 
 macro_rules! secret_bytes {
