@@ -13,6 +13,7 @@ mod identity;
 mod keystore;
 pub(crate) mod lists;
 mod policies;
+mod refresh_tokens;
 mod session;
 
 /// The suites of all core ports.
@@ -31,7 +32,15 @@ pub fn core() -> Vec<Suite<Ports>> {
 /// The suites of all ports, whatever their profile.
 #[must_use]
 pub fn all() -> Vec<Suite<Ports>> {
-    core()
+    let mut suites = core();
+    suites.extend(oauth());
+    suites
+}
+
+/// The suites of the ports that an authorization server needs besides.
+#[must_use]
+pub fn oauth() -> Vec<Suite<Ports>> {
+    vec![refresh_tokens::suite()]
 }
 
 /// The port, which the target's manifest claims.
