@@ -28,9 +28,10 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 fn called(name: &str) -> Result<NewFamily, Failure> {
     Ok(NewFamily {
         id: FamilyId::new(name)?,
+        token: digest(&format!("token of {name}")),
         client: ClientId::new(name)?,
         session: Some(SessionRef::new(name)?),
-        ..long_family(&format!("hostile {name}"), name)?
+        ..long_family("hostile", name)?
     })
 }
 

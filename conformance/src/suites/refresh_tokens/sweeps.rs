@@ -153,7 +153,7 @@ async fn sweep_keeps_spent_tokens(w: &Families) -> Checked {
     }
     // The subject is over by then.
     for expected in [1, 0] {
-        let swept = w.store.sweep(&w.tenant, day(200), u32::MAX).await?;
+        let swept = w.store.sweep(&w.tenant, day(190), u32::MAX).await?;
         equal("how many families are swept", &swept, &expected)?;
     }
     for (token, spent_at) in &before {
@@ -164,7 +164,7 @@ async fn sweep_keeps_spent_tokens(w: &Families) -> Checked {
         )?;
     }
     let reuse = w
-        .rotate(&digest("long"), &digest("stolen"), day(200))
+        .rotate(&digest("long"), &digest("stolen"), day(190))
         .await?;
     equal("its reuse", &reuse, &Rotation::Reused(family))
 }
