@@ -7,6 +7,7 @@ use portproof_ports::Ports;
 use crate::{Failure, Suite};
 
 mod assignments;
+mod codes;
 mod credentials;
 pub(crate) mod fixture;
 mod identity;
@@ -31,7 +32,15 @@ pub fn core() -> Vec<Suite<Ports>> {
 /// The suites of all ports, whatever their profile.
 #[must_use]
 pub fn all() -> Vec<Suite<Ports>> {
-    core()
+    let mut suites = core();
+    suites.extend(oauth());
+    suites
+}
+
+/// The suites of the ports that an authorization server needs besides.
+#[must_use]
+pub fn oauth() -> Vec<Suite<Ports>> {
+    vec![codes::suite()]
 }
 
 /// The port, which the target's manifest claims.
