@@ -118,7 +118,7 @@ async fn near_ids_are_other_ids(w: &Codes) -> Checked {
 /// An engine that shows the form for an expired code lets its user type for nothing, or worse.
 #[rule(
     "codes::peek::minds_the_end",
-    source = "AuthHero: get answered expired codes; dex: GC and reads disagreed"
+    source = "AuthHero: get answered expired codes; kratos, keycloak"
 )]
 async fn peek_minds_the_end(w: &Codes) -> Checked {
     let (kind, id) = (&w.subject.kind, &w.subject.id);
@@ -140,7 +140,7 @@ async fn peek_minds_the_end(w: &Codes) -> Checked {
 /// A mail scanner that opens every link would use up the codes in them.
 #[rule(
     "codes::peek::uses_nothing_up",
-    source = "kratos: a link that was prefetched; the contract: peek is not consume"
+    source = "the contract: peek is not consume"
 )]
 async fn peek_uses_nothing_up(w: &Codes) -> Checked {
     for look in 0..8 {

@@ -133,7 +133,7 @@ async fn guesses_without_a_limit(w: &Codes) -> Checked {
 /// A guess that counts after the end brings a code back, or spoils what a replay should show.
 #[rule(
     "codes::record_failure::counts_at_live_ones_only",
-    source = "kratos: submissions to an expired flow; spring-session #1843: an upsert brought it back"
+    source = "spring-session #1843: a write brought back what was deleted; the contract"
 )]
 async fn only_live_ones_are_guessed_at(w: &Codes) -> Checked {
     for now in [minute(10), day(1)] {

@@ -55,7 +55,7 @@ async fn ready_answers(w: &Codes) -> Checked {
 /// A redirect or a PKCE challenge that is lost on the way is one that nobody compares.
 #[rule(
     "codes::put::stores_it_whole",
-    source = "dex #3119: PKCE fields were lost in a store; next-auth: a nonce that no read answered"
+    source = "dex #3119: PKCE fields were lost in a store"
 )]
 async fn put_is_stored_whole(w: &Codes) -> Checked {
     let whole = new_code("whole")?;
