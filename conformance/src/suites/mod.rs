@@ -7,6 +7,7 @@ use portproof_ports::Ports;
 use crate::{Failure, Suite};
 
 mod assignments;
+mod codes;
 mod credentials;
 pub(crate) mod fixture;
 mod identity;
@@ -40,7 +41,7 @@ pub fn all() -> Vec<Suite<Ports>> {
 /// The suites of the ports that an authorization server needs besides.
 #[must_use]
 pub fn oauth() -> Vec<Suite<Ports>> {
-    vec![refresh_tokens::suite()]
+    vec![codes::suite(), refresh_tokens::suite()]
 }
 
 /// The port, which the target's manifest claims.

@@ -16,6 +16,7 @@ use portproof_ports::{
 };
 
 mod assignments;
+mod codes;
 mod credentials;
 mod edits;
 mod identity;
@@ -23,7 +24,7 @@ mod keystore;
 mod policies;
 mod session;
 
-/// All mutants of the core ports.
+/// All mutants of all ports.
 #[must_use]
 pub fn all() -> Vec<Mutant<Ports>> {
     [
@@ -33,6 +34,7 @@ pub fn all() -> Vec<Mutant<Ports>> {
         keystore::mutants(),
         policies::mutants(),
         assignments::mutants(),
+        codes::mutants(),
     ]
     .into_iter()
     .flatten()
