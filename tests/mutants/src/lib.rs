@@ -22,6 +22,7 @@ mod edits;
 mod identity;
 mod keystore;
 mod policies;
+mod refresh_tokens;
 mod session;
 
 /// All mutants of all ports.
@@ -35,6 +36,7 @@ pub fn all() -> Vec<Mutant<Ports>> {
         policies::mutants(),
         assignments::mutants(),
         codes::mutants(),
+        refresh_tokens::mutants(),
     ]
     .into_iter()
     .flatten()
