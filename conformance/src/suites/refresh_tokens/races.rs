@@ -195,7 +195,7 @@ async fn rotations_are_all_counted(w: &Families) -> Checked {
                     .await?;
                 match answer {
                     Rotation::Rotated(family) => {
-                        spent.push(std::mem::replace(&mut old, family.token))
+                        spent.push(std::mem::replace(&mut old, family.token));
                     }
                     Rotation::Retried(family) => old = family.token,
                     other => return Err(Failure::new(format!("a racer got {other:?}"))),
