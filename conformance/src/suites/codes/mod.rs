@@ -135,21 +135,16 @@ impl World for Codes {
             bystanders.push((tenant.clone(), stored));
         }
         // Ada's, for the app, and used: it outlives everything but a sweep after its end.
-        let used = store
-            .put(&tenant, long_code("used", "Ada", "app")?, START)
-            .await?;
-        let used = Code {
-            consumed_at: Some(START),
-            ..used
-        };
+        let used = long_code("used", "Ada", "app")?;
+        let used = store.put(&tenant, used, START).await?;
         let consumed = store
             .consume(&tenant, &used.kind, &used.id, &used.bound_to, START)
             .await?;
-        equal(
-            "consuming the first code",
-            &consumed,
-            &Consumed::First(used.clone()),
-        )?;
+        let Consumed::First(used) = consumed else {
+            return Err(Failure::new(format!(
+                "expected to be the first to consume a code, got {consumed:?}"
+            )));
+        };
         bystanders.push((tenant.clone(), used));
         let subject = store.put(&tenant, new_code("subject")?, START).await?;
         let world = Self {
