@@ -107,7 +107,12 @@ pub(crate) fn steps() -> i64 {
 pub(crate) fn back_to_the_first_step() -> String {
     let later = MIGRATIONS.iter().skip(1).flat_map(|step| step.sql.lines());
     let tables = later.filter_map(|line| line.strip_prefix("CREATE TABLE ")?.strip_suffix(" ("));
-    let drops: String = tables.map(|table| format!("DROP TABLE {table};")).collect();
+    // Those that refer to others come after them.
+    let tables: Vec<&str> = tables.collect();
+    let last_first = tables.iter().rev();
+    let drops: String = last_first
+        .map(|table| format!("DROP TABLE {table};"))
+        .collect();
     format!("{drops} DELETE FROM auth_migrations WHERE number > 1")
 }
 
@@ -131,6 +136,9 @@ pub(crate) async fn has_kept(ports: &Ports, session: &Session) {
     let codes = ports.codes.as_ref().unwrap();
     let (kind, id) = (CodeKind::new("ticket").unwrap(), CodeDigest::of(b"new"));
     assert_eq!(codes.peek(&tenant, &kind, &id, at(2)).await, Ok(None));
+    let tokens = ports.refresh_tokens.as_ref().unwrap();
+    let token = RefreshDigest::of(b"new");
+    assert_eq!(tokens.get(&tenant, &token, at(2)).await, Ok(None));
 }
 
 /// Runs a call until it has been polled `polls` times, and drops it then; `None` if it was dropped.
@@ -270,7 +278,51 @@ pub(crate) async fn cancelled_calls_leave_nothing(ports: &Ports, name: &str) {
         }
         cancelled += 1;
     }
-    assert!(cancelled >= 4, "only {cancelled} calls waited anywhere");
+    cancelled += cancelled_rotations(tenant, ports.refresh_tokens.as_deref().unwrap()).await;
+    assert!(cancelled >= 5, "only {cancelled} calls waited anywhere");
+}
+
+/// The same of rotations of refresh tokens; answers how many were dropped.
+async fn cancelled_rotations(tenant: &TenantId, tokens: &dyn RefreshTokenStore) -> u32 {
+    let client = &ClientId::new("client").unwrap();
+    for polls in 0.. {
+        let [first, next] = ["first", "next"].map(|name| {
+            let bearer = format!("{name} {polls}");
+            RefreshDigest::of(bearer.as_bytes())
+        });
+        let given = NewFamily {
+            id: FamilyId::new(format!("family {polls}")).unwrap(),
+            token: first.clone(),
+            identity: IdentityId::new("ada").unwrap(),
+            client: client.clone(),
+            session: None,
+            idle: None,
+            ends_at: Timestamp::MAX,
+            data: document(),
+        };
+        let issued = tokens.issue(tenant, given, at(1)).await.unwrap();
+        let rotate = tokens.rotate(tenant, client, &first, &next, None, at(2));
+        let done = cancelled_after(polls, rotate).await;
+        // Either nothing is spent, or the next one is current.
+        let before = tokens.get(tenant, &first, at(3)).await.unwrap().unwrap();
+        let after = tokens.get(tenant, &next, at(3)).await.unwrap();
+        match &after {
+            None => assert_eq!((before.spent_at, before.family), (None, issued)),
+            Some(after) => {
+                assert_eq!(before.spent_at, Some(at(2)));
+                assert_eq!((after.spent_at, &after.family), (None, &before.family));
+                assert_eq!((&after.family.token, after.family.rotations), (&next, 1));
+            }
+        }
+        if let Some(done) = done {
+            assert_eq!(
+                done.ok(),
+                after.map(|after| Rotation::Rotated(after.family))
+            );
+            return polls;
+        }
+    }
+    0
 }
 
 /// Where the processes of [`sixteen_processes`] find their database.
