@@ -12,8 +12,8 @@ use serde::Serialize;
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Profile {
-    /// Who there is, who is logged in, by what, and what they may do: what every engine needs. Ports
-    /// that the kit has never heard of belong here, too.
+    /// Who there is, who is logged in, by what, and what they may do: what every engine needs.
+    /// Ports that the kit has never heard of belong here, too.
     Core,
     /// What an authorization server needs besides.
     Oauth,

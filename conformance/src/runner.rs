@@ -317,8 +317,8 @@ impl<S: Stores> Runner<S> {
         )))
     }
 
-    /// Ports and hooks that are disclaimed must not be there, and neither must ports of profiles that
-    /// are not claimed; what is disclaimed of a port has rules of its own.
+    /// Ports and hooks that are disclaimed must not be there, and neither must ports of profiles
+    /// that are not claimed; what is disclaimed of a port has rules of its own.
     async fn check_disclaimed(&self, stores: &S) -> crate::Checked {
         for (what, _) in self.manifest.disclaimed() {
             let there = match what {

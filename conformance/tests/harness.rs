@@ -19,7 +19,8 @@ use portproof::{
     mutants::{Mutant, faulty, score},
     rule,
 };
-use portproof_ports::{ErrorKind, Port, PortError, PortResult, TenantId, async_trait, port};
+use portproof_memory::MemoryAdapter;
+use portproof_ports::{ErrorKind, Port, PortError, PortResult, Ports, TenantId, async_trait, port};
 
 /// Counts, by tenant.
 #[port("counter")]
@@ -365,6 +366,38 @@ async fn a_profile_is_claimed_by_name() {
     let report = verdicts(claimed).await;
     expect(&report, Held, Held, NotClaimed);
     assert!(report.is_green());
+}
+
+/// Whoever has the core ports need not know that there are profiles.
+#[tokio::test]
+async fn an_adapter_of_the_core_claims_nothing_else() {
+    struct Core;
+
+    #[async_trait]
+    impl Target for Core {
+        fn manifest(&self) -> Manifest {
+            Manifest::new("core")
+                .lacks("reopen", "in memory")
+                .lacks("dump", "in memory")
+        }
+
+        async fn open(&self) -> Opened<Ports> {
+            let memory = MemoryAdapter::new();
+            Ok(Ports::default()
+                .with_identity(memory.clone())
+                .with_session(memory.clone())
+                .with_credentials(memory.clone())
+                .with_keystore(memory.clone())
+                .with_policies(memory.clone())
+                .with_assignments(memory))
+        }
+    }
+
+    let report = portproof::check(Core).await;
+    assert!(report.is_green());
+    let codes = report.outcomes.iter().filter(|o| o.port() == "codes");
+    assert!(codes.clone().all(|outcome| outcome.verdict == NotClaimed));
+    assert!(codes.count() > 50);
 }
 
 #[tokio::test]

@@ -35,8 +35,8 @@ pub struct NewCode {
     pub guesses: Option<NonZeroU32>,
     /// When it is over.
     pub expires_at: Timestamp,
-    /// What the engine keeps in it: redirect, PKCE challenge, nonce, the hash of a short code, what to
-    /// revoke when it is replayed.
+    /// What the engine keeps in it: redirect, PKCE challenge, nonce, the hash of a short code, what
+    /// to revoke when it is replayed.
     pub data: Document,
 }
 
@@ -83,8 +83,8 @@ impl Code {
 pub enum Consumed {
     /// The caller consumed it: nobody did before, and nobody will.
     First(Code),
-    /// Somebody consumed it before: a replay. It is answered as it is stored, so that what was issued
-    /// from it can be revoked.
+    /// Somebody consumed it before: a replay. It is answered as it is stored, so that what was
+    /// issued from it can be revoked.
     Replayed(Code),
     /// It was not consumed: there is none of this kind that is bound so, or it is not live.
     Refused,
@@ -117,8 +117,8 @@ pub enum CodeKinds {
 /// and a client without needing stored ones: references are the engine's job.
 ///
 /// A code that was consumed stays stored until it is swept, which it is not before it is over: so a
-/// replay is told from a code that never was. An engine that wants to tell for longer sweeps with an
-/// earlier `now`.
+/// replay is told from a code that never was. An engine that wants to tell for longer sweeps with
+/// an earlier `now`.
 #[port("codes")]
 #[async_trait]
 pub trait CodeStore: Send + Sync {
@@ -131,13 +131,13 @@ pub trait CodeStore: Send + Sync {
 
     /// Stores a new code and answers it, without failures and not consumed.
     ///
-    /// Never overwrites, also not a code that is consumed, over or guessed out and not swept yet: of
-    /// two callers with one kind and id, one owns the code.
+    /// Never overwrites, also not a code that is consumed, over or guessed out and not swept yet:
+    /// of two callers with one kind and id, one owns the code.
     ///
     /// # Errors
     ///
-    /// `Refused("expires_at")` when it is over at `now` or before; `AlreadyExists("code")` when one of
-    /// this kind is stored under the id.
+    /// `Refused("expires_at")` when it is over at `now` or before; `AlreadyExists("code")` when one
+    /// of this kind is stored under the id.
     async fn put(&self, tenant: &TenantId, code: NewCode, now: Timestamp) -> PortResult<Code>;
 
     /// The code, if it is live at `now` or was consumed: `consumed_at` tells. Changes nothing.
@@ -149,12 +149,13 @@ pub trait CodeStore: Send + Sync {
         now: Timestamp,
     ) -> PortResult<Option<Code>>;
 
-    /// Uses up a code that is live at `now` and bound exactly so: [`Consumed::First`] for one caller,
-    /// with `consumed_at` as `now`.
+    /// Uses up a code that is live at `now` and bound exactly so: [`Consumed::First`] for one
+    /// caller, with `consumed_at` as `now`.
     ///
-    /// For everybody after it, bound so, it is [`Consumed::Replayed`] whatever `now` is, until the code
-    /// is swept. Everything else is [`Consumed::Refused`], and changes nothing: a code that is presented
-    /// by another client, or as one of another kind, is still there for whom it was meant.
+    /// For everybody after it, bound so, it is [`Consumed::Replayed`] whatever `now` is, until the
+    /// code is swept. Everything else is [`Consumed::Refused`], and changes nothing: a code that is
+    /// presented by another client, or as one of another kind, is still there for whom it was
+    /// meant.
     async fn consume(
         &self,
         tenant: &TenantId,
@@ -166,9 +167,9 @@ pub trait CodeStore: Send + Sync {
 
     /// Counts a wrong guess at a code that is live at `now`; answers it as it is then.
     ///
-    /// No two callers are answered the same count, and none more than the code's `guesses`: with that
-    /// one the code is dead. `None`, and nothing is counted, when it is not live. An engine that counts
-    /// each guess before it looks at it, and looks only at those whose answered code
+    /// No two callers are answered the same count, and none more than the code's `guesses`: with
+    /// that one the code is dead. `None`, and nothing is counted, when it is not live. An engine
+    /// that counts each guess before it looks at it, and looks only at those whose answered code
     /// [is live](Code::is_live), has fewer looked at than `guesses`, however many come at once.
     async fn record_failure(
         &self,
@@ -178,12 +179,14 @@ pub trait CodeStore: Send + Sync {
         now: Timestamp,
     ) -> PortResult<Option<Code>>;
 
-    /// Removes a code that was not consumed; answers whether there was one, live or not. One that was
-    /// consumed stays, to be told from one that never was. Of a consumer and a revoker, one succeeds.
+    /// Removes a code that was not consumed; answers whether there was one, live or not. One that
+    /// was consumed stays, to be told from one that never was. Of a consumer and a revoker, one
+    /// succeeds.
     async fn revoke(&self, tenant: &TenantId, kind: &CodeKind, id: &CodeDigest)
     -> PortResult<bool>;
 
-    /// Removes all codes of somebody that were not consumed; answers how many there were, live or not.
+    /// Removes all codes of somebody that were not consumed; answers how many there were, live or
+    /// not.
     async fn revoke_all_of(
         &self,
         tenant: &TenantId,

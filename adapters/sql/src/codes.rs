@@ -237,8 +237,8 @@ impl CodeStore for SqlCodeStore {
             WHERE tenant = $1 AND expires_at <= $2 ORDER BY expires_at, kind, id LIMIT $3";
         const LEFT: &str =
             "SELECT 1 FROM auth_codes WHERE tenant = $1 AND expires_at <= $2 LIMIT 1";
-        // As with sessions: selected before. A code's end never moves, so that it is not asked again
-        // whether it is over: asked by the end, a database would look at all that are.
+        // As with sessions: selected before. A code's end never moves, so that it is not asked
+        // again whether it is over: asked by the end, a database would look at all that are.
         let sql = format!(
             "WITH chosen AS ({}) DELETE FROM auth_codes \
              WHERE tenant = $1 AND (kind, id) IN (SELECT kind, id FROM chosen)",

@@ -24,8 +24,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
     ]
 }
 
-/// A code can be consumed once: the caller gets it whole, as consumed at `now`, and nothing else of it
-/// changes.
+/// A code can be consumed once: the caller gets it whole, as consumed at `now`, and nothing else of
+/// it changes.
 ///
 /// A code in a log or a browser's history is of use to whoever finds it.
 #[rule(
@@ -118,8 +118,8 @@ async fn consume_minds_the_end(w: &Codes) -> Checked {
         .await
 }
 
-/// A code is consumed by the client that it is bound to, one that is bound to nobody by a caller that
-/// names none; anybody else is refused, and does not use it up.
+/// A code is consumed by the client that it is bound to, one that is bound to nobody by a caller
+/// that names none; anybody else is refused, and does not use it up.
 ///
 /// A code that a malicious client caught would get it the tokens of another client's user.
 #[rule(
@@ -247,8 +247,8 @@ async fn refusals_burn_nothing(w: &Codes) -> Checked {
     Ok(())
 }
 
-/// A code that was never stored is refused, every time: that is no replay, and nothing is remembered
-/// of it.
+/// A code that was never stored is refused, every time: that is no replay, and nothing is
+/// remembered of it.
 ///
 /// Otherwise whoever guesses raises alarms, or takes the place of codes to come.
 #[rule(

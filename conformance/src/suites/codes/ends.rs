@@ -229,8 +229,8 @@ async fn id_can_be_used_again(w: &Codes) -> Checked {
     w.is_consumed_once(&w.subject, minute(2)).await
 }
 
-/// Revoking all of an identity's codes ends these, whatever their kind and client, live or not, and no
-/// others; it answers how many there were.
+/// Revoking all of an identity's codes ends these, whatever their kind and client, live or not, and
+/// no others; it answers how many there were.
 ///
 /// After a password was stolen, a code that is left lets the thief in, and one too many locks a
 /// stranger out.

@@ -25,8 +25,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
     ]
 }
 
-/// Wrong guesses are counted one by one, each code's its own, and change nothing else: the code as it is
-/// then is answered.
+/// Wrong guesses are counted one by one, each code's its own, and change nothing else: the code as
+/// it is then is answered.
 ///
 /// A count that starts again lets a code of six digits be guessed; one that others raise locks its
 /// owner out.
@@ -243,8 +243,8 @@ async fn guess_race_stops_at_the_limit(w: &Codes) -> Checked {
     Ok(())
 }
 
-/// Of the last guess and a consumer at once, one comes first: the code is consumed or it dies, never
-/// both, never neither.
+/// Of the last guess and a consumer at once, one comes first: the code is consumed or it dies,
+/// never both, never neither.
 ///
 /// Otherwise a code that is reported as dead logs somebody in.
 #[rule(

@@ -83,8 +83,8 @@ fn digest(bearer: &str) -> CodeDigest {
     CodeDigest::of(bearer.as_bytes())
 }
 
-/// A code of Ada's with every field set: for the client `app`, over after ten minutes, or after five
-/// wrong guesses.
+/// A code of Ada's with every field set: for the client `app`, over after ten minutes, or after
+/// five wrong guesses.
 fn new_code(bearer: &str) -> Result<NewCode, Failure> {
     Ok(NewCode {
         kind: kind("authorization_code")?,

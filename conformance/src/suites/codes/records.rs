@@ -117,8 +117,8 @@ async fn stored_id_is_refused(w: &Codes) -> Checked {
     w.subject_unchanged().await
 }
 
-/// Also the id of a code that was consumed, is over or guessed out, and is not swept yet, is refused,
-/// and what is stored stays.
+/// Also the id of a code that was consumed, is over or guessed out, and is not swept yet, is
+/// refused, and what is stored stays.
 ///
 /// A used assertion or nonce that can be stored again is one that can be used again.
 #[rule(

@@ -20,10 +20,11 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
     ]
 }
 
-/// Whoever consumes a consumed code is told that it is a replay, with the code as it is stored: every
-/// field, as consumed by the first.
+/// Whoever consumes a consumed code is told that it is a replay, with the code as it is stored:
+/// every field, as consumed by the first.
 ///
-/// An engine that learns of a replay revokes what was issued from the code; it must know what that is.
+/// An engine that learns of a replay revokes what was issued from the code; it must know what that
+/// is.
 #[rule(
     "codes::consume::tells_a_replay",
     source = "hydra: an invalidated code stays readable; goiabada #77: reuse went unnoticed"
@@ -49,7 +50,8 @@ async fn replay_is_told(w: &Codes) -> Checked {
     Ok(())
 }
 
-/// A replay is told whatever the time is, also after the code's end, as long as the code is not swept.
+/// A replay is told whatever the time is, also after the code's end, as long as the code is not
+/// swept.
 ///
 /// A stolen code that is tried after ten minutes is a stolen code all the same.
 #[rule(

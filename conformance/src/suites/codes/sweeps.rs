@@ -23,11 +23,11 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
     ]
 }
 
-/// A sweep removes the tenant's codes that are over, at their very end, of every kind, consumed, guessed
-/// out or neither, and no others; it answers how many.
+/// A sweep removes the tenant's codes that are over, at their very end, of every kind, consumed,
+/// guessed out or neither, and no others; it answers how many.
 ///
-/// One that removes too much leaves users with dead codes, and replays unnoticed; one that removes too
-/// little fills the disk.
+/// One that removes too much leaves users with dead codes, and replays unnoticed; one that removes
+/// too little fills the disk.
 #[rule(
     "codes::sweep::removes_exactly_what_is_over",
     source = "AuthHero be34110: codes were never pruned, 2.5 million rows; dex: GC in three time zones"
@@ -189,10 +189,11 @@ async fn sweep_frees_ids(w: &Codes) -> Checked {
     Ok(())
 }
 
-/// A sweep just before a code's end spares it, and one at its end removes it: in 1970, after 2038, in
-/// 9999, and in the hours that time zones skip or repeat.
+/// A sweep just before a code's end spares it, and one at its end removes it: in 1970, after 2038,
+/// in 9999, and in the hours that time zones skip or repeat.
 ///
-/// A sweep that reads its cutoff in another time zone removes codes that are on their way, or nothing.
+/// A sweep that reads its cutoff in another time zone removes codes that are on their way, or
+/// nothing.
 #[rule(
     "codes::sweep::knows_every_instant",
     source = "khora #1141, greyproxy #4: cutoffs without a zone; hydra 337000aac"

@@ -147,8 +147,8 @@ async fn errors_name_what_was_wrong(w: &Codes) -> Checked {
     w.subject_unchanged().await
 }
 
-/// What was stored is there when the store is opened anew: codes, their failures, and that they were
-/// consumed.
+/// What was stored is there when the store is opened anew: codes, their failures, and that they
+/// were consumed.
 ///
 /// A deployment must not make used codes fresh, nor give a guesser more guesses.
 #[rule(

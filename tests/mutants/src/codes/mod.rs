@@ -77,7 +77,8 @@ fn tells(
     })
 }
 
-/// A mutant that answers a refused consumption as `change` says of the code that is stored, if one is.
+/// A mutant that answers a refused consumption as `change` says of the code that is stored, if one
+/// is.
 fn refuses<F, A>(id: &'static str, breaks: &'static str, change: F) -> Mutant<Ports>
 where
     F: Fn(Table, Refusal) -> A + Copy + Send + Sync + 'static,
