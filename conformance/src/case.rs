@@ -12,7 +12,7 @@ use std::{
 
 use portproof_ports::TenantId;
 
-use crate::{Checked, Failure, Rule, Stores, Transcript};
+use crate::{Checked, Failure, Profile, Rule, Stores, Transcript};
 
 /// What a case is while it runs.
 pub type CaseFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -190,6 +190,15 @@ impl<S> Suite<S> {
     #[must_use]
     pub fn new(port: &'static str, cases: Vec<Case<S>>) -> Self {
         Self { port, cases }
+    }
+
+    /// The same suite, of a port that belongs to this profile instead of the core.
+    #[must_use]
+    pub fn of_profile(mut self, profile: Profile) -> Self {
+        for case in &mut self.cases {
+            case.rule.profile = profile;
+        }
+        self
     }
 }
 

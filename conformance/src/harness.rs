@@ -10,7 +10,7 @@ use crate::{
     runner::{Plan, Planned, Runner},
 };
 
-/// Runs the suites of all core ports on a target, as the tests of a binary with `harness = false`.
+/// Runs the suites of all ports on a target, as the tests of a binary with `harness = false`.
 ///
 /// ```no_run
 /// # use portproof::{Manifest, Opened, Target, async_trait};
@@ -27,7 +27,7 @@ use crate::{
 /// ```
 #[must_use]
 pub fn run_suites(target: impl Target) -> ExitCode {
-    run_custom_suites(target, crate::suites::core())
+    run_custom_suites(target, crate::suites::all())
 }
 
 /// Runs any suites on a target, as the tests of a binary with `harness = false`.

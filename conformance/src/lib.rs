@@ -10,7 +10,7 @@
 //! `harness = false`:
 //!
 //! ```no_run
-//! use portproof::{Manifest, Opened, Target, async_trait};
+//! use portproof::{Manifest, Opened, Profile, Target, async_trait};
 //! use portproof_memory::MemoryAdapter;
 //! use portproof_ports::Ports;
 //!
@@ -22,6 +22,7 @@
 //!         Manifest::new("my adapter")
 //!             .lacks("reopen", "it ends with its process")
 //!             .lacks("dump", "it keeps nothing outside its process")
+//!             .profile(Profile::Oauth)
 //!     }
 //!
 //!     async fn open(&self) -> Opened<Ports> {
@@ -43,6 +44,9 @@
 //! that could not run counts as broken, and nothing is skipped while it runs: what an adapter does
 //! not do is in its [`Manifest`], with a reason.
 //!
+//! The core ports are claimed unless the manifest says otherwise; those of another [`Profile`] are
+//! not, until it does.
+//!
 //! # Suites for ports of your own
 //!
 //! A port is a trait with [`#[port]`](macro@portproof_ports::port) on it. A [`World`] is what its cases
@@ -58,6 +62,7 @@ pub mod check;
 mod harness;
 mod model;
 pub mod mutants;
+mod profile;
 pub mod race;
 mod report;
 mod rule;
@@ -72,6 +77,7 @@ pub use case::{Case, CaseFuture, Context, Suite, World};
 pub use check::{Checked, Failure};
 pub use harness::{run_custom_suites, run_suites};
 pub use portproof_macros::rule;
+pub use profile::Profile;
 pub use report::{Report, Selection, catalogue_ids, check, check_suites};
 pub use rule::{Level, Rule};
 pub use runner::catalogue;

@@ -197,12 +197,11 @@ where
             killed_by: Vec::new(),
             runs: 0,
         };
-        let port = mutant.breaks.split("::").next().unwrap_or_default();
-        let most_runs = match selection.holds(port, mutant.breaks) {
-            true => MOST_RUNS,
-            // There is nothing to wait for.
-            false => 1,
-        };
+        let mut rules = suites.iter().flat_map(|suite| &suite.cases);
+        // Without its own rule among them there is nothing to wait for.
+        let has_own =
+            rules.any(|case| case.rule.id == mutant.breaks && selection.holds(&case.rule));
+        let most_runs = if has_own { MOST_RUNS } else { 1 };
         while killed.runs < most_runs && !killed.is_killed() {
             killed.runs += 1;
             let mutated = Mutated {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    Outcome, Stores, Suite, Target, Verdict,
+    Outcome, Profile, Rule, Stores, Suite, Target, Verdict,
     runner::{Planned, Runner},
 };
 
@@ -27,6 +27,8 @@ const RUNS_KEPT: usize = 8;
 /// Which rules to check.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
+    /// Those of the ports of these profiles; none for all.
+    pub profiles: Vec<Profile>,
     /// Those of these ports; none for all.
     pub ports: Vec<String>,
     /// Those whose ids begin with one of these; none for all.
@@ -40,10 +42,12 @@ pub struct Selection {
 impl Selection {
     /// Whether it holds this rule.
     #[must_use]
-    pub fn holds(&self, port: &str, rule: &str) -> bool {
+    pub fn holds(&self, rule: &Rule) -> bool {
+        let (port, id) = (rule.port(), rule.id);
+        let has_profile = self.profiles.is_empty() || self.profiles.contains(&rule.profile);
         let has_port = self.ports.is_empty() || self.ports.iter().any(|p| p == port);
-        let has_rule = self.rules.is_empty() || self.rules.iter().any(|r| rule.starts_with(&**r));
-        has_port && has_rule
+        let has_rule = self.rules.is_empty() || self.rules.iter().any(|r| id.starts_with(&**r));
+        has_profile && has_port && has_rule
     }
 }
 
@@ -151,10 +155,10 @@ fn not_run(adapter: &str, rule: String) -> Outcome {
     }
 }
 
-/// Checks every rule of the core ports on a target, and answers the verdicts as a value.
+/// Checks every rule of all ports on a target, and answers the verdicts as a value.
 ///
 /// ```
-/// use portproof::{Manifest, Opened, Target, async_trait, check};
+/// use portproof::{Manifest, Opened, Profile, Target, async_trait, check};
 /// use portproof_memory::MemoryAdapter;
 /// use portproof_ports::Ports;
 ///
@@ -163,7 +167,10 @@ fn not_run(adapter: &str, rule: String) -> Outcome {
 /// #[async_trait]
 /// impl Target for Memory {
 ///     fn manifest(&self) -> Manifest {
-///         Manifest::new("memory").lacks("reopen", "in memory").lacks("dump", "in memory")
+///         Manifest::new("memory")
+///             .lacks("reopen", "in memory")
+///             .lacks("dump", "in memory")
+///             .profile(Profile::Oauth)
 ///     }
 ///     async fn open(&self) -> Opened<Ports> {
 ///         Ok(MemoryAdapter::new().ports())
@@ -179,7 +186,7 @@ fn not_run(adapter: &str, rule: String) -> Outcome {
 /// # });
 /// ```
 pub async fn check(target: impl Target) -> Report {
-    check_suites(target, crate::suites::core(), &Selection::default(), |_| {}).await
+    check_suites(target, crate::suites::all(), &Selection::default(), |_| {}).await
 }
 
 /// Checks the selected rules of any suites on a target. `seen` gets each verdict as it falls.
@@ -197,7 +204,7 @@ pub async fn check_suites<S: Stores>(
     let planned: Vec<Planned<S>> = runner
         .plan(suites)
         .into_iter()
-        .filter(|planned| selection.holds(planned.rule.port(), planned.rule.id))
+        .filter(|planned| selection.holds(&planned.rule))
         .collect();
     let order: Vec<&'static str> = planned.iter().map(|planned| planned.rule.id).collect();
     let gate = Arc::new(Semaphore::new(selection.at_once.unwrap_or(AT_ONCE).max(1)));
@@ -345,10 +352,10 @@ fn file_name(id: &str) -> String {
         .collect()
 }
 
-/// The ids of all core rules, in order, for merging.
+/// The ids of all rules, in order, for merging.
 #[must_use]
 pub fn catalogue_ids() -> Vec<&'static str> {
-    crate::suites::core()
+    crate::suites::all()
         .into_iter()
         .flat_map(|suite: Suite<Ports>| suite.cases)
         .map(|case| case.rule.id)

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::Profile;
+
 /// How binding a rule is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -19,6 +21,8 @@ pub enum Level {
 pub struct Rule {
     /// `port::subject::behaviour`; never changed and never used again.
     pub id: &'static str,
+    /// The profile of its port: what [`Suite::of_profile`](crate::Suite::of_profile) says.
+    pub profile: Profile,
     /// How binding it is.
     pub level: Level,
     /// What a target must claim for the rule to apply; `None` for what every adapter of the port
@@ -49,6 +53,7 @@ impl Serialize for Rule {
         struct Published<'a> {
             id: &'a str,
             port: &'a str,
+            profile: Profile,
             level: Level,
             text: &'a str,
             why: &'a str,
@@ -59,6 +64,7 @@ impl Serialize for Rule {
         Published {
             id: self.id,
             port: self.port(),
+            profile: self.profile,
             level: self.level,
             text: self.text,
             why: self.why,

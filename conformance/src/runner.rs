@@ -1,6 +1,7 @@
 //! Runs the cases of a target, one rule at a time.
 
 use std::{
+    collections::BTreeSet,
     env, fmt,
     sync::{
         Arc,
@@ -13,8 +14,8 @@ use portproof_ports::Ports;
 use tokio::sync::OnceCell;
 
 use crate::{
-    Case, Context, Failure, Level, Manifest, Outcome, Rule, Stores, Suite, Target, Transcript,
-    Verdict, case::Hooks, verdict::BugReport,
+    Case, Context, Failure, Level, Manifest, Outcome, Profile, Rule, Stores, Suite, Target,
+    Transcript, Verdict, case::Hooks, verdict::BugReport,
 };
 
 /// How long a case may take before it counts as hanging, in seconds, unless
@@ -60,6 +61,8 @@ pub(crate) struct Runner<S> {
     target: Arc<dyn Target<S>>,
     manifest: Manifest,
     problems: Vec<String>,
+    /// The ports of the suites whose profiles the manifest does not claim.
+    unclaimed: BTreeSet<(&'static str, Profile)>,
     opened: OnceCell<Result<(S, S), String>>,
     timeout: Duration,
     /// How many cases in a row met no store.
@@ -104,6 +107,16 @@ impl<S: Stores> Runner<S> {
     pub(crate) fn new(target: Arc<dyn Target<S>>, suites: &[Suite<S>], again: Again) -> Self {
         let manifest = target.manifest();
         let problems = manifest.problems(suites);
+        let unclaimed = suites
+            .iter()
+            .flat_map(|suite| {
+                suite
+                    .cases
+                    .iter()
+                    .map(|case| (suite.port, case.rule.profile))
+            })
+            .filter(|(_, profile)| !manifest.claims(*profile))
+            .collect();
         let seconds = env::var("PORTPROOF_TIMEOUT_SECONDS")
             .ok()
             .and_then(|seconds| seconds.parse().ok())
@@ -112,6 +125,7 @@ impl<S: Stores> Runner<S> {
             target,
             manifest,
             problems,
+            unclaimed,
             opened: OnceCell::new(),
             timeout: Duration::from_secs(seconds),
             unavailable: AtomicUsize::new(0),
@@ -126,7 +140,7 @@ impl<S: Stores> Runner<S> {
     /// All rules of the suites, with what the manifest makes of them.
     pub(crate) fn plan(&self, suites: Vec<Suite<S>>) -> Vec<Planned<S>> {
         let mut planned = vec![own_rule(OwnCheck::Manifest)];
-        if self.manifest.disclaimed().next().is_some() {
+        if self.manifest.disclaimed().next().is_some() || !self.unclaimed.is_empty() {
             planned.push(own_rule(OwnCheck::Disclaimed));
         }
         for suite in suites {
@@ -145,6 +159,12 @@ impl<S: Stores> Runner<S> {
         let lacking = |what| self.manifest.reason_for_lacking(what);
         if let Some(reason) = lacking(port) {
             return Plan::NotClaimed(reason.to_owned());
+        }
+        if !self.manifest.claims(rule.profile) {
+            return Plan::NotClaimed(format!(
+                "the manifest does not claim the profile {}",
+                rule.profile
+            ));
         }
         if let Some(capability) = rule.capability {
             match (lacking(capability), rule.disclaimed) {
@@ -298,8 +318,8 @@ impl<S: Stores> Runner<S> {
         )))
     }
 
-    /// Ports and hooks that are disclaimed must not be there; what is disclaimed of a port has
-    /// rules of its own.
+    /// Ports and hooks that are disclaimed must not be there, and neither must ports of profiles
+    /// that are not claimed; what is disclaimed of a port has rules of its own.
     async fn check_disclaimed(&self, stores: &S) -> crate::Checked {
         for (what, _) in self.manifest.disclaimed() {
             let there = match what {
@@ -310,6 +330,14 @@ impl<S: Stores> Runner<S> {
             if there {
                 return Err(Failure::new(format!(
                     "the manifest disclaims `{what}`, but the target has it: claim it"
+                )));
+            }
+        }
+        for (port, profile) in &self.unclaimed {
+            if stores.offers(port) {
+                return Err(Failure::new(format!(
+                    "the manifest does not claim the profile `{profile}`, but the target offers its port `{port}`: claim it, with `.profile(Profile::{})`",
+                    profile.variant()
                 )));
             }
         }
@@ -337,6 +365,7 @@ fn own_rule<S>(check: OwnCheck) -> Planned<S> {
     let rule = match &check {
         OwnCheck::Manifest => Rule {
             id: "target::manifest::is_sound",
+            profile: Profile::Core,
             level: Level::Must,
             capability: None,
             disclaimed: false,
@@ -346,10 +375,11 @@ fn own_rule<S>(check: OwnCheck) -> Planned<S> {
         },
         OwnCheck::Disclaimed => Rule {
             id: "target::disclaimed::is_absent",
+            profile: Profile::Core,
             level: Level::Must,
             capability: None,
             disclaimed: false,
-            text: "The ports and hooks that the manifest disclaims are not there.",
+            text: "The ports and hooks that the manifest disclaims, or does not claim, are not there.",
             why: "A port that is there and never checked is used all the same.",
             source: "the kit",
         },
@@ -372,10 +402,10 @@ fn panic_text(error: tokio::task::JoinError) -> String {
     }
 }
 
-/// All rules of the core suites, in order: the catalogue.
+/// All rules of all suites, in order: the catalogue.
 #[must_use]
 pub fn catalogue() -> Vec<Rule> {
-    crate::suites::core()
+    crate::suites::all()
         .into_iter()
         .flat_map(|suite: Suite<Ports>| suite.cases)
         .map(|case| case.rule)

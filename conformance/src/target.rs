@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, error::Error};
 
 use portproof_ports::Ports;
 
-use crate::{Stores, Suite};
+use crate::{Profile, Stores, Suite};
 
 /// What opening a store answers; the error is shown to whoever runs the suites.
 pub type Opened<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -15,7 +15,7 @@ pub const HOOKS: [&str; 2] = ["reopen", "dump"];
 /// An adapter under test.
 ///
 /// ```
-/// use portproof::{Manifest, Opened, Target, async_trait};
+/// use portproof::{Manifest, Opened, Profile, Target, async_trait};
 /// use portproof_memory::MemoryAdapter;
 /// use portproof_ports::Ports;
 ///
@@ -27,6 +27,7 @@ pub const HOOKS: [&str; 2] = ["reopen", "dump"];
 ///         Manifest::new("memory")
 ///             .lacks("reopen", "it ends with its process")
 ///             .lacks("dump", "it keeps nothing outside its process")
+///             .profile(Profile::Oauth)
 ///     }
 ///
 ///     async fn open(&self) -> Opened<Ports> {
@@ -61,7 +62,8 @@ pub trait Target<S: Stores = Ports>: Send + Sync + 'static {
     }
 }
 
-/// What a target claims, written negatively: everything but what it lists.
+/// What a target claims, written negatively: everything of the core but what it lists, and of the
+/// profiles that it adds.
 ///
 /// So a new rule applies to every adapter until its author has looked at it. A target may lack
 /// whole ports, the hooks in [`HOOKS`], and the capabilities that rules name; what else a port's
@@ -69,19 +71,29 @@ pub trait Target<S: Stores = Ports>: Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     adapter: String,
+    profiles: BTreeSet<Profile>,
     lacks: Vec<(String, String)>,
     waives: Vec<(String, String)>,
 }
 
 impl Manifest {
-    /// Claims everything for the adapter of this name.
+    /// Claims everything of the core for the adapter of this name.
     #[must_use]
     pub fn new(adapter: impl Into<String>) -> Self {
         Self {
             adapter: adapter.into(),
+            profiles: BTreeSet::from([Profile::Core]),
             lacks: Vec::new(),
             waives: Vec::new(),
         }
+    }
+
+    /// Claims a further profile, with all its ports. A port of a profile that is not claimed must
+    /// not be offered.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profiles.insert(profile);
+        self
     }
 
     /// Disclaims a port, a hook or a capability, for a reason. Its rules are shown as not claimed,
@@ -111,6 +123,12 @@ impl Manifest {
     #[must_use]
     pub fn adapter(&self) -> &str {
         &self.adapter
+    }
+
+    /// Whether the target claims this profile.
+    #[must_use]
+    pub fn claims(&self, profile: Profile) -> bool {
+        self.profiles.contains(&profile)
     }
 
     /// Why the target lacks this, if it does.

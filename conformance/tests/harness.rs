@@ -8,12 +8,13 @@ mod toys;
 use std::{sync::Arc, time::Duration};
 
 use portproof::{
-    Outcome, Report, Selection,
-    Verdict::{Broken, Held, Waived},
+    Manifest, Opened, Outcome, Profile, Report, Selection, Target,
+    Verdict::{self, Broken, Held, NotClaimed, Waived},
     check_suites,
     mutants::{Mutant, faulty, score},
 };
-use portproof_ports::Port;
+use portproof_memory::MemoryAdapter;
+use portproof_ports::{Port, Ports, async_trait};
 
 use toys::{Counter, CounterAnswer, Liar, Toy, model, right, suites, toy, with};
 
@@ -128,4 +129,68 @@ async fn a_custom_suite_is_scored_by_its_mutants() {
     assert!(results[0].is_killed());
     assert!(!results[1].is_killed());
     assert!(results[1].killed_by.is_empty());
+}
+
+/// Checks the verdicts of the two rules that a right counter keeps.
+fn expect(report: &Report, count: Verdict, reset: Verdict) {
+    let verdict = |rule| outcome(report, rule).verdict;
+    assert_eq!(verdict("counter::count::goes_up_by_one"), count);
+    assert_eq!(verdict("counter::reset::starts_again"), reset);
+}
+
+#[tokio::test]
+async fn a_profile_is_claimed_by_name() {
+    /// The verdicts of the counter as a port of another profile.
+    async fn verdicts(toy: Toy) -> Report {
+        let suites = suites()
+            .into_iter()
+            .map(|suite| suite.of_profile(Profile::Oauth));
+        check_suites(toy, suites.collect(), &Selection::default(), |_| {}).await
+    }
+
+    let report = verdicts(toy(|| Ok(right()))).await;
+    expect(&report, NotClaimed, NotClaimed);
+    let reason = &outcome(&report, "counter::count::goes_up_by_one").reason;
+    let said = "the manifest does not claim the profile oauth";
+    assert_eq!(reason.as_deref(), Some(said));
+    // It offers the port all the same.
+    let text = failure(&report, "target::disclaimed::is_absent");
+    assert!(text.contains(".profile(Profile::Oauth)"), "{text}");
+    let mut claimed = toy(|| Ok(right()));
+    claimed.manifest = claimed.manifest.profile(Profile::Oauth);
+    let report = verdicts(claimed).await;
+    expect(&report, Held, Held);
+    assert!(report.is_green());
+}
+
+/// Whoever has the core ports need not know that there are profiles.
+#[tokio::test]
+async fn an_adapter_of_the_core_claims_nothing_else() {
+    struct Core;
+
+    #[async_trait]
+    impl Target for Core {
+        fn manifest(&self) -> Manifest {
+            Manifest::new("core")
+                .lacks("reopen", "in memory")
+                .lacks("dump", "in memory")
+        }
+
+        async fn open(&self) -> Opened<Ports> {
+            let memory = MemoryAdapter::new();
+            Ok(Ports::default()
+                .with_identity(memory.clone())
+                .with_session(memory.clone())
+                .with_credentials(memory.clone())
+                .with_keystore(memory.clone())
+                .with_policies(memory.clone())
+                .with_assignments(memory))
+        }
+    }
+
+    let report = portproof::check(Core).await;
+    assert!(report.is_green());
+    let codes = report.outcomes.iter().filter(|o| o.port() == "codes");
+    assert!(codes.clone().all(|outcome| outcome.verdict == NotClaimed));
+    assert!(codes.count() > 50);
 }

@@ -51,7 +51,7 @@ async fn median<T: Target>(
     for _ in 0..RUNS {
         let target = target()?;
         let started = Instant::now();
-        let report = check_suites(target, suites::core(), &Selection::default(), |_| {}).await;
+        let report = check_suites(target, suites::all(), &Selection::default(), |_| {}).await;
         if !report.is_green() {
             return Err(
                 format!("{name} breaks rules: see `portproof run --adapter {name}`").into(),

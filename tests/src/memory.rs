@@ -1,6 +1,6 @@
 //! The memory adapter as a target.
 
-use portproof::{Manifest, Opened, Target, async_trait};
+use portproof::{Manifest, Opened, Profile, Target, async_trait};
 use portproof_memory::MemoryAdapter;
 use portproof_ports::Ports;
 
@@ -14,6 +14,7 @@ impl Target for Memory {
         Manifest::new("memory")
             .lacks("reopen", "what it keeps ends with the process")
             .lacks("dump", "it keeps nothing outside its process")
+            .profile(Profile::Oauth)
     }
 
     async fn open(&self) -> Opened<Ports> {

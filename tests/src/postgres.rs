@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portproof::{Manifest, Opened, Target, async_trait};
+use portproof::{Manifest, Opened, Profile, Target, async_trait};
 use portproof_database::Server;
 use portproof_ports::Ports;
 use portproof_postgres::PostgresAdapter;
@@ -116,7 +116,7 @@ impl Postgres {
 #[async_trait]
 impl Target for Postgres {
     fn manifest(&self) -> Manifest {
-        Manifest::new(&self.name)
+        Manifest::new(&self.name).profile(Profile::Oauth)
     }
 
     async fn open(&self) -> Opened<Ports> {

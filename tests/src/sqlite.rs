@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use portproof::{Manifest, Opened, Target, async_trait};
+use portproof::{Manifest, Opened, Profile, Target, async_trait};
 use portproof_ports::Ports;
 use portproof_sqlite::{SqliteAdapter, Synchronous};
 use tempfile::TempDir;
@@ -62,7 +62,7 @@ impl Sqlite {
 #[async_trait]
 impl Target for Sqlite {
     fn manifest(&self) -> Manifest {
-        Manifest::new("sqlite")
+        Manifest::new("sqlite").profile(Profile::Oauth)
     }
 
     async fn open(&self) -> Opened<Ports> {

@@ -10,7 +10,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use portproof::{Manifest, Opened, Target, Verdict, async_trait, check};
 use portproof_database::Server;
 use portproof_ports::{
-    AssignmentStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, Ports, SessionStore,
+    AssignmentStore, CodeStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, Ports,
+    RefreshTokenStore, SessionStore,
 };
 use portproof_tests::{Memory, Place, Postgres, Sqlite};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -175,6 +176,8 @@ impl Target for Through {
             keystore: KeyStore, with_keystore;
             policies: PolicyStore, with_policies;
             assignments: AssignmentStore, with_assignments;
+            codes: CodeStore, with_codes;
+            refresh_tokens: RefreshTokenStore, with_refresh_tokens;
         }
         Ok(held)
     }

@@ -15,12 +15,14 @@
 //! ```
 
 mod assignments;
+mod codes;
 mod credentials;
 mod identity;
 mod kept;
 mod keystore;
 mod lists;
 mod policies;
+mod refresh_tokens;
 mod session;
 mod state;
 
@@ -56,6 +58,8 @@ impl MemoryAdapter {
             .with_keystore(self.clone())
             .with_policies(self.clone())
             .with_assignments(self.clone())
+            .with_codes(self.clone())
+            .with_refresh_tokens(self.clone())
     }
 
     /// Another adapter that holds what this one holds now, and goes its own way from there.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use portproof_ports::{
-    Attributes, CredentialId, CredentialKind, CredentialPolicy, Expected, Grant, GrantScope,
-    Identifier, Identity, IdentityId, KeyId, LookupDigest, Policy, PolicyId, Role, RoleId, Session,
-    SessionDigest, StoredKey, SubjectId, TenantId, Version,
+    Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy,
+    Expected, Family, FamilyId, Grant, GrantScope, Identifier, Identity, IdentityId, KeyId,
+    LookupDigest, Policy, PolicyId, RefreshDigest, Role, RoleId, Session, SessionDigest, StoredKey,
+    SubjectId, TenantId, Timestamp, Version,
 };
 
 use crate::kept::KeptCredential;
@@ -36,6 +37,13 @@ pub(crate) struct Tenant {
     /// The grants by what they name: the role is one of `roles`.
     pub(crate) grants: BTreeMap<(SubjectId, RoleId, GrantScope), Grant>,
     pub(crate) attributes: BTreeMap<SubjectId, Attributes>,
+
+    pub(crate) codes: BTreeMap<(CodeKind, CodeDigest), Code>,
+
+    pub(crate) families: BTreeMap<FamilyId, Family>,
+    /// Which family a refresh token belongs to, and since when it is spent: exactly the tokens that
+    /// the families have and had.
+    pub(crate) refresh_tokens: BTreeMap<RefreshDigest, (FamilyId, Option<Timestamp>)>,
 }
 
 /// Whether the version that is stored, if anything is, is what the caller of a save believes.

@@ -1,4 +1,4 @@
-//! Every rule of the core ports, on the memory adapter.
+//! Every rule of all ports, on the memory adapter.
 
 use std::process::ExitCode;
 

@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    AssignmentStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, Port, SessionStore,
+    AssignmentStore, CodeStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, Port,
+    RefreshTokenStore, SessionStore,
 };
 
 /// What puts one thing, whichever port it is, in front of another: a recorder, a layer, a fault.
@@ -72,6 +73,10 @@ ports! {
     policies: PolicyStore, with_policies;
     /// Who holds which role, and attributes.
     assignments: AssignmentStore, with_assignments;
+    /// What is of use once.
+    codes: CodeStore, with_codes;
+    /// Who may get new access tokens.
+    refresh_tokens: RefreshTokenStore, with_refresh_tokens;
 }
 
 impl fmt::Debug for Ports {

@@ -95,6 +95,15 @@ ids! {
     Scope = "scope";
     /// The name of a subject's attribute.
     AttributeName = "attribute name";
+    /// The id of a client: an application that an authorization server serves.
+    ClientId = "client id";
+    /// What kind of code it is, as the engine calls it: `authorization_code`, `ticket`.
+    CodeKind = "code kind";
+    /// The id of a family of refresh tokens.
+    FamilyId = "family id";
+    /// What an engine calls a session where its digest, which rotations change, will not do: the `sid`
+    /// of OpenID Connect. Never the bearer value.
+    SessionRef = "session reference";
     /// The name of an identity provider.
     ProviderId = "provider id";
     /// What a provider calls a subject of its own.

@@ -86,6 +86,10 @@ digests! {
     /// The digest of what a credential is looked up by: an API key, a recovery code, the id of a
     /// passkey.
     LookupDigest;
+    /// The digest by which a code is stored and found.
+    CodeDigest;
+    /// The digest by which a refresh token is stored and found.
+    RefreshDigest;
 }
 
 macro_rules! secret_bytes {

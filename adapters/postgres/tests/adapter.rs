@@ -108,17 +108,18 @@ async fn another_schema_is_told() {
 
     let records = "test_schema.auth_migrations";
     execute(format!(
-        "INSERT INTO {records} VALUES (2, 'the future', '')"
+        "INSERT INTO {records} VALUES (1000, 'the future', '')"
     ))
     .await;
     assert_eq!(sessions.ready().await, Err(PortError::corrupt("schema")));
     let newer = options.clone().connect().await.unwrap_err();
+    let (found, known) = (1000, shared::steps());
     assert_eq!(
         newer,
-        ConnectError::Schema(MigrateError::Newer { found: 2, known: 1 })
+        ConnectError::Schema(MigrateError::Newer { found, known })
     );
 
-    execute(format!("DELETE FROM {records} WHERE number = 2")).await;
+    execute(format!("DELETE FROM {records} WHERE number = 1000")).await;
     execute(format!("UPDATE {records} SET digest = 'other'")).await;
     let changed = options.clone().connect().await.unwrap_err();
     assert_eq!(
@@ -132,6 +133,19 @@ async fn another_schema_is_told() {
         partial,
         ConnectError::Schema(MigrateError::Partial { number: 1 })
     );
+}
+
+#[tokio::test]
+async fn an_older_schema_is_brought_further() {
+    let options = fresh("test_older").await;
+    let adapter = options.clone().connect().await.unwrap();
+    let session = shared::store_a_session(&adapter.ports()).await;
+    let back = shared::back_to_the_first_step();
+    execute(format!("SET search_path TO test_older; {back}")).await;
+    let sessions = adapter.ports().session.unwrap();
+    assert_eq!(sessions.ready().await, Err(PortError::corrupt("schema")));
+    let adapter = options.connect().await.unwrap();
+    shared::has_kept(&adapter.ports(), &session).await;
 }
 
 #[tokio::test]

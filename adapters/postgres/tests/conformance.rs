@@ -1,4 +1,4 @@
-//! Every rule of the core ports, on PostgreSQL: whichever server can be had.
+//! Every rule of all ports, on PostgreSQL: whichever server can be had.
 
 use std::process::ExitCode;
 

@@ -18,6 +18,7 @@ use portproof_ports::Ports;
 pub mod assignments;
 pub mod backend;
 mod batch;
+pub mod codes;
 pub mod credentials;
 pub mod database;
 pub mod dialect;
@@ -28,6 +29,7 @@ pub mod migrate;
 mod paging;
 pub mod policies;
 pub mod pool;
+pub mod refresh_tokens;
 pub mod schema;
 pub mod sealing;
 pub mod session;
@@ -35,6 +37,7 @@ pub mod value;
 
 pub use assignments::SqlAssignmentStore;
 pub use backend::{Answer, Backend, Isolation, Statement, Transaction};
+pub use codes::SqlCodeStore;
 pub use credentials::SqlCredentialStore;
 pub use database::Database;
 pub use dialect::Dialect;
@@ -44,6 +47,7 @@ pub use keystore::SqlKeyStore;
 pub use migrate::{MigrateError, migrate};
 pub use policies::SqlPolicyStore;
 pub use pool::{Driver, Pooled};
+pub use refresh_tokens::SqlRefreshTokenStore;
 pub use sealing::{KeystorePassword, Sealing, SealingError};
 pub use session::SqlSessionStore;
 pub use value::{Kind, Row, Value};
@@ -57,7 +61,9 @@ pub fn ports(database: &Database, sealing: Option<&Sealing>) -> Ports {
         .with_session(SqlSessionStore(database.clone()))
         .with_credentials(SqlCredentialStore(database.clone()))
         .with_policies(SqlPolicyStore(database.clone()))
-        .with_assignments(SqlAssignmentStore(database.clone()));
+        .with_assignments(SqlAssignmentStore(database.clone()))
+        .with_codes(SqlCodeStore(database.clone()))
+        .with_refresh_tokens(SqlRefreshTokenStore(database.clone()));
     match sealing {
         Some(sealing) => ports.with_keystore(SqlKeyStore {
             database: database.clone(),

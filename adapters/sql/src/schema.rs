@@ -19,11 +19,23 @@ pub struct Migration {
 }
 
 /// All steps, in order. One that has been released never changes.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "the six core ports",
-    sql: include_str!("schema/001_core.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "the six core ports",
+        sql: include_str!("schema/001_core.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "codes",
+        sql: include_str!("schema/002_codes.sql"),
+    },
+    Migration {
+        number: 3,
+        name: "refresh tokens",
+        sql: include_str!("schema/003_refresh_tokens.sql"),
+    },
+];
 
 /// A unique key, and what its violation means to a caller.
 #[derive(Debug)]
@@ -62,6 +74,9 @@ unique! {
     "auth_policies_pkey" ("auth_policies.tenant, auth_policies.id") => stale("policy");
     "auth_roles_pkey" ("auth_roles.tenant, auth_roles.id") => stale("role");
     "auth_grants_pkey" ("auth_grants.tenant, auth_grants.subject, auth_grants.role, auth_grants.scope") => already_exists("grant");
+    "auth_codes_pkey" ("auth_codes.tenant, auth_codes.kind, auth_codes.id") => already_exists("code");
+    "auth_refresh_families_pkey" ("auth_refresh_families.tenant, auth_refresh_families.id") => already_exists("family");
+    "auth_refresh_tokens_pkey" ("auth_refresh_tokens.tenant, auth_refresh_tokens.digest") => already_exists("refresh token");
 }
 
 /// The unique key with this name (Postgres) or these columns (SQLite).

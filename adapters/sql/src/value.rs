@@ -3,9 +3,9 @@
 use std::fmt;
 
 use portproof_ports::{
-    AttributeName, Counter, CredentialId, Document, IdentityId, KeyId, LookupDigest, PolicyId,
-    PortError, PortResult, RoleId, SessionDigest, Span, SubjectId, TenantId, Text, Timestamp,
-    Version,
+    AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, FamilyId,
+    IdentityId, KeyId, LookupDigest, PolicyId, PortError, PortResult, RefreshDigest, RoleId,
+    SessionDigest, SessionRef, Span, SubjectId, TenantId, Text, Timestamp, Version,
 };
 use serde::de::DeserializeOwned;
 
@@ -111,6 +111,8 @@ bound! {
     Version, Int, value => Self::Int(value.get());
     Counter, Int, value => Self::Int(value.get());
     &SessionDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
+    &CodeDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
+    &RefreshDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &LookupDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &Document, Json, value => Self::Json(value.to_json());
 }
@@ -235,7 +237,7 @@ macro_rules! digests {
     )*};
 }
 
-digests! { SessionDigest LookupDigest }
+digests! { SessionDigest LookupDigest CodeDigest RefreshDigest }
 
 macro_rules! ids {
     ($($type:ty)*) => {$(
@@ -249,7 +251,10 @@ macro_rules! ids {
     )*};
 }
 
-ids! { TenantId IdentityId CredentialId KeyId PolicyId RoleId SubjectId AttributeName Text }
+ids! {
+    TenantId IdentityId CredentialId KeyId PolicyId RoleId SubjectId AttributeName ClientId CodeKind
+    FamilyId SessionRef Text
+}
 
 /// The names under which the variants of an enum are stored.
 macro_rules! names {

@@ -5,8 +5,10 @@ mod shared;
 
 use crate::options::SqliteOptions;
 
-/// Parts of the statements about every tenant, about a few keys, or about a tenant's only row.
-const WHOLE: [&str; 4] = [
+/// Parts of the statements about every tenant, about all that a tenant has, about a few keys, or about
+/// a tenant's only row.
+const WHOLE: [&str; 5] = [
+    "AS of_everybody",
     "auth_migrations",
     "auth_seals",
     "AND seal < ",

@@ -32,8 +32,9 @@ async fn raw(path: &Path) -> SqliteConnection {
         .unwrap()
 }
 
-async fn execute(path: &Path, sql: &'static str) {
+async fn execute(path: &Path, sql: impl Into<String>) {
     let mut connection = raw(path).await;
+    let sql = sqlx::AssertSqlSafe(sql.into());
     sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }
@@ -80,17 +81,18 @@ async fn another_schema_is_told() {
 
     execute(
         &file,
-        "INSERT INTO auth_migrations VALUES (2, 'the future', '')",
+        "INSERT INTO auth_migrations VALUES (1000, 'the future', '')",
     )
     .await;
     assert_eq!(sessions.ready().await, Err(PortError::corrupt("schema")));
     let newer = options(&file).open().await.unwrap_err();
+    let (found, known) = (1000, shared::steps());
     assert_eq!(
         newer,
-        ConnectError::Schema(MigrateError::Newer { found: 2, known: 1 })
+        ConnectError::Schema(MigrateError::Newer { found, known })
     );
 
-    execute(&file, "DELETE FROM auth_migrations WHERE number = 2").await;
+    execute(&file, "DELETE FROM auth_migrations WHERE number = 1000").await;
     execute(&file, "UPDATE auth_migrations SET digest = 'other'").await;
     let changed = options(&file).open().await.unwrap_err();
     assert_eq!(
@@ -105,6 +107,19 @@ async fn another_schema_is_told() {
         partial,
         ConnectError::Schema(MigrateError::Partial { number: 1 })
     );
+}
+
+#[tokio::test]
+async fn an_older_schema_is_brought_further() {
+    let directory = Directory::new("older").unwrap();
+    let file = directory.file();
+    let adapter = options(&file).open().await.unwrap();
+    let session = shared::store_a_session(&adapter.ports()).await;
+    execute(&file, shared::back_to_the_first_step()).await;
+    let sessions = adapter.ports().session.unwrap();
+    assert_eq!(sessions.ready().await, Err(PortError::corrupt("schema")));
+    let adapter = options(&file).open().await.unwrap();
+    shared::has_kept(&adapter.ports(), &session).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Every rule of the core ports, on a SQLite file.
+//! Every rule of all ports, on a SQLite file.
 
 use std::process::ExitCode;
 

@@ -66,7 +66,7 @@ impl Adapter {
 
     /// Checks the selected rules.
     pub(crate) async fn check(&self, selection: &Selection, seen: impl FnMut(&Outcome)) -> Report {
-        let suites = suites::core();
+        let suites = suites::all();
         match self {
             Self::Memory => check_suites(Memory, suites, selection, seen).await,
             Self::Sqlite(sqlite) => check_suites(sqlite.clone(), suites, selection, seen).await,

@@ -42,6 +42,7 @@ pub(crate) fn explain(id: &str) -> Result<bool, CliError> {
     println!("  why      {}", wrapped(rule.why, "           "));
     println!("  source   {}", wrapped(rule.source, "           "));
     println!("  level    {level}");
+    println!("  profile  {}", rule.profile);
     if let Some(capability) = rule.capability {
         let when = if rule.disclaimed {
             "disclaims"

@@ -11,9 +11,11 @@ pub(crate) enum CliError {
     UnknownAdapter(String),
     #[error("`{0}` is not a port: use one of {1}")]
     UnknownPort(String, String),
+    #[error("`{0}` is not a profile: use one of {1}")]
+    UnknownProfile(String, String),
     #[error("no rule begins with `{0}`: `portproof list` shows them all")]
     UnknownRule(String),
-    #[error("no rule is both in the ports and among the rules that you chose")]
+    #[error("no rule is in the profiles, in the ports and among the rules that you chose")]
     NothingSelected,
     #[error("{0}")]
     Database(#[from] DatabaseError),

@@ -60,6 +60,9 @@ struct RunArguments {
     /// memory, sqlite, sqlite:PATH, postgres or postgres://URL; may be given again
     #[arg(long = "adapter", value_name = "NAME|URL")]
     adapters: Vec<String>,
+    /// The rules of this profile's ports only; may be given again
+    #[arg(long = "profile", value_name = "PROFILE")]
+    profiles: Vec<String>,
     /// The rules of this port only; may be given again
     #[arg(long = "port", value_name = "PORT")]
     ports: Vec<String>,

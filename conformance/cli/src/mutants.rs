@@ -39,7 +39,7 @@ pub(crate) async fn run(ports: &[String], by: Option<&str>, json: bool) -> Resul
         .into_iter()
         .filter(|mutant| chosen(mutant.breaks))
         .partition(|mutant| disclaimed(mutant.breaks));
-    let suites = suites::core();
+    let suites = suites::all();
     let show = |killed: &Killed| {
         if !json {
             print(killed);

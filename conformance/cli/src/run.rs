@@ -3,7 +3,7 @@
 use std::{fs, time::Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use portproof::{Report, Rule, Selection, Verdict, catalogue};
+use portproof::{Profile, Report, Rule, Selection, Verdict, catalogue};
 use serde::Serialize;
 
 use crate::{RunArguments, adapters::Adapter, error::CliError, table::print_table};
@@ -30,10 +30,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<bool, CliError> {
         }
         named
     };
-    let selected = rules
-        .iter()
-        .filter(|rule| selection.holds(rule.port(), rule.id))
-        .count();
+    let selected = rules.iter().filter(|rule| selection.holds(rule)).count();
     let mut reports = Vec::new();
     for (adapter, took) in &adapters {
         if let Some(took) = took {
@@ -60,24 +57,32 @@ fn select(rules: &[Rule], arguments: &RunArguments) -> Result<Selection, CliErro
             return Err(CliError::UnknownPort(port.clone(), ports.join(", ")));
         }
     }
+    let profiles = arguments.profiles.iter().map(|name| profile(name));
+    let profiles = profiles.collect::<Result<_, _>>()?;
     for prefix in &arguments.rules {
         if !rules.iter().any(|rule| rule.id.starts_with(&**prefix)) {
             return Err(CliError::UnknownRule(prefix.clone()));
         }
     }
     let selection = Selection {
+        profiles,
         ports: arguments.ports.clone(),
         rules: arguments.rules.clone(),
         again: Some(|adapter, rule| format!("portproof run --adapter {adapter} --rule {rule}")),
         at_once: None,
     };
-    if !rules
-        .iter()
-        .any(|rule| selection.holds(rule.port(), rule.id))
-    {
+    if !rules.iter().any(|rule| selection.holds(rule)) {
         return Err(CliError::NothingSelected);
     }
     Ok(selection)
+}
+
+fn profile(name: &str) -> Result<Profile, CliError> {
+    let known = Profile::ALL.into_iter().find(|known| known.name() == name);
+    known.ok_or_else(|| {
+        let names = Profile::ALL.map(Profile::name).join(", ");
+        CliError::UnknownProfile(name.to_owned(), names)
+    })
 }
 
 async fn check(adapter: &Adapter, selection: &Selection, rules: usize) -> Timed {

@@ -46,6 +46,7 @@ fn the_list_is_the_catalogue() {
     assert_eq!(listed.len(), rules.len());
     for (listed, rule) in listed.iter().zip(&rules) {
         assert_eq!(listed["id"], rule.id);
+        assert_eq!(listed["profile"], rule.profile.name());
         for field in ["id", "port", "level", "text", "why", "source", "capability"] {
             assert!(listed.get(field).is_some(), "{} has no {field}", rule.id);
         }
@@ -122,6 +123,11 @@ fn what_does_not_exist_is_named() {
         &["`sessions` is not a port", "session"],
     );
     check(
+        portproof(&["run", "--profile", "openid"]),
+        2,
+        &["`openid` is not a profile", "core, oauth"],
+    );
+    check(
         portproof(&["run", "--rule", "session::no"]),
         2,
         &["no rule begins with `session::no`"],
@@ -129,7 +135,7 @@ fn what_does_not_exist_is_named() {
     check(
         portproof(&["run", "--port", "identity", "--rule", "session::"]),
         2,
-        &["no rule is both"],
+        &["no rule is in the profiles"],
     );
 }
 

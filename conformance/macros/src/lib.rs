@@ -119,6 +119,7 @@ fn expand(arguments: &Arguments, item: &ItemFn) -> Result<Tokens, Error> {
             ::portproof::Case::new::<#world>(
                 ::portproof::Rule {
                     id: #id,
+                    profile: ::portproof::Profile::Core,
                     level: ::portproof::Level::#level,
                     capability: #capability,
                     disclaimed: #disclaimed,

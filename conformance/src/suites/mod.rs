@@ -7,12 +7,14 @@ use portproof_ports::Ports;
 use crate::{Failure, Suite};
 
 mod assignments;
+mod codes;
 mod credentials;
 pub(crate) mod fixture;
 mod identity;
 mod keystore;
 pub(crate) mod lists;
 mod policies;
+mod refresh_tokens;
 mod session;
 
 /// The suites of all core ports.
@@ -26,6 +28,20 @@ pub fn core() -> Vec<Suite<Ports>> {
         policies::suite(),
         assignments::suite(),
     ]
+}
+
+/// The suites of all ports, whatever their profile.
+#[must_use]
+pub fn all() -> Vec<Suite<Ports>> {
+    let mut suites = core();
+    suites.extend(oauth());
+    suites
+}
+
+/// The suites of the ports that an authorization server needs besides.
+#[must_use]
+pub fn oauth() -> Vec<Suite<Ports>> {
+    vec![codes::suite(), refresh_tokens::suite()]
 }
 
 /// The port, which the target's manifest claims.

@@ -399,9 +399,30 @@ impl<P: Port + ?Sized> Edits<P> {
             },
         )
         .re_enacts("kratos 93d364c8e: a statement without the tenant reached other tenants' rows")
+        .restart(rules.restart.0, rules.restart.1)
         .fault(
-            rules.damaged.0,
-            rules.damaged.1,
+            rules.unnamed.0,
+            rules.unnamed.1,
+            |port, call: P::Call| async move {
+                port.call(call).await.map_err(|error| match error {
+                    PortError::AlreadyExists(_) => PortError::already_exists("row"),
+                    PortError::NotFound(_) => PortError::not_found("row"),
+                    PortError::Stale(_) => PortError::stale("row"),
+                    error => error,
+                })
+            },
+        )
+        .listed(rules.list.as_ref())
+    }
+
+    /// The faults that any port with a list can have.
+    fn listed(self, list: Option<&CommonList>) -> Self {
+        let Some(list) = list else {
+            return self;
+        };
+        self.fault(
+            list.damaged.0,
+            list.damaged.1,
             |port, call: P::Call| async move {
                 match port.call(call.clone()).await {
                     Err(PortError::InvalidCursor) => {
@@ -416,8 +437,8 @@ impl<P: Port + ?Sized> Edits<P> {
         )
         .re_enacts("AuthHero: a malformed cursor began at the beginning")
         .fault(
-            rules.short_walk.0,
-            rules.short_walk.1,
+            list.short_walk.0,
+            list.short_walk.1,
             |port, call: P::Call| async move {
                 let name = call.method();
                 let answer = port.call(call).await?;
@@ -429,19 +450,6 @@ impl<P: Port + ?Sized> Edits<P> {
             },
         )
         .re_enacts("AuthHero 953739e: a list never answered its cursor")
-        .restart(rules.restart.0, rules.restart.1)
-        .fault(
-            rules.unnamed.0,
-            rules.unnamed.1,
-            |port, call: P::Call| async move {
-                port.call(call).await.map_err(|error| match error {
-                    PortError::AlreadyExists(_) => PortError::already_exists("row"),
-                    PortError::NotFound(_) => PortError::not_found("row"),
-                    PortError::Stale(_) => PortError::stale("row"),
-                    error => error,
-                })
-            },
-        )
     }
 
     /// A list by number instead of by place: what comes and goes during a walk moves it.
@@ -514,15 +522,36 @@ pub(crate) struct Common {
     pub(crate) ready: (&'static str, &'static str),
     pub(crate) folded_tenants: (&'static str, &'static str),
     pub(crate) leaky_tenants: (&'static str, &'static str),
-    pub(crate) damaged: (&'static str, &'static str),
-    pub(crate) short_walk: (&'static str, &'static str),
     pub(crate) restart: (&'static str, &'static str),
     pub(crate) unnamed: (&'static str, &'static str),
+    pub(crate) list: Option<CommonList>,
 }
 
-/// The common faults of the port with this name, whose list and rule about restarts have these.
+/// Those of its list.
+pub(crate) struct CommonList {
+    pub(crate) damaged: (&'static str, &'static str),
+    pub(crate) short_walk: (&'static str, &'static str),
+}
+
+/// The common faults of the port with this name, whose list, if it has one, and rule about restarts
+/// have these.
 macro_rules! common {
     ($port:literal, $list:literal, $restart:literal) => {
+        $crate::edits::Common {
+            list: Some($crate::edits::CommonList {
+                damaged: (
+                    concat!($port, "::damaged_cursors_begin_again"),
+                    concat!($port, "::", $list, "::refuses_a_damaged_cursor"),
+                ),
+                short_walk: (
+                    concat!($port, "::lists_have_one_page"),
+                    concat!($port, "::", $list, "::is_complete_and_ordered"),
+                ),
+            }),
+            ..$crate::edits::common!($port, $restart)
+        }
+    };
+    ($port:literal, $restart:literal) => {
         $crate::edits::Common {
             ready: (
                 concat!($port, "::never_ready"),
@@ -536,14 +565,6 @@ macro_rules! common {
                 concat!($port, "::tenants_leak"),
                 concat!($port, "::tenancy::other_tenants_reach_nothing"),
             ),
-            damaged: (
-                concat!($port, "::damaged_cursors_begin_again"),
-                concat!($port, "::", $list, "::refuses_a_damaged_cursor"),
-            ),
-            short_walk: (
-                concat!($port, "::lists_have_one_page"),
-                concat!($port, "::", $list, "::is_complete_and_ordered"),
-            ),
             restart: (
                 concat!($port, "::forgets_at_a_restart"),
                 concat!($port, "::restart::", $restart),
@@ -552,6 +573,7 @@ macro_rules! common {
                 concat!($port, "::errors_name_rows"),
                 concat!($port, "::errors::name_what_was_wrong"),
             ),
+            list: None,
         }
     };
 }

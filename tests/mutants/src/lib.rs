@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use portproof::{
-    Manifest, Opened, Selection, Target, catalogue,
+    Manifest, Opened, Profile, Selection, Target, catalogue,
     mutants::{Mutant, faulty},
 };
 use portproof_memory::MemoryAdapter;
@@ -17,15 +17,17 @@ use portproof_ports::{
 
 mod assignments;
 mod cancelled;
+mod codes;
 mod credentials;
 mod edits;
 mod identity;
 mod keystore;
 mod policies;
 mod random;
+mod refresh_tokens;
 mod session;
 
-/// All mutants of the core ports.
+/// All mutants of all ports.
 #[must_use]
 pub fn all() -> Vec<Mutant<Ports>> {
     [
@@ -37,6 +39,8 @@ pub fn all() -> Vec<Mutant<Ports>> {
         assignments::mutants(),
         random::mutants(),
         cancelled::mutants(),
+        codes::mutants(),
+        refresh_tokens::mutants(),
     ]
     .into_iter()
     .flatten()
@@ -90,7 +94,7 @@ impl Reference {
 #[async_trait]
 impl Target for Reference {
     fn manifest(&self) -> Manifest {
-        Manifest::new("reference")
+        Manifest::new("reference").profile(Profile::Oauth)
     }
 
     async fn open(&self) -> Opened<Ports> {
@@ -129,9 +133,12 @@ impl Target for Modest {
         CAPABILITIES
             .iter()
             .filter(|(capability, _)| known(*capability))
-            .fold(Manifest::new("modest"), |manifest, (capability, _)| {
-                manifest.lacks(*capability, "to show how it is refused")
-            })
+            .fold(
+                Reference::default().manifest().renamed("modest"),
+                |manifest, (capability, _)| {
+                    manifest.lacks(*capability, "to show how it is refused")
+                },
+            )
     }
 
     async fn open(&self) -> Opened<Ports> {

@@ -47,7 +47,7 @@ async fn every_mutant_is_killed_by_its_rule() {
         .filter(|mutant| selected(mutant.id))
         .partition(|mutant| disclaimed(mutant.breaks));
     assert!(!of_reference.is_empty());
-    let suites = suites::core();
+    let suites = suites::all();
     let mut results = score(Reference::default, &suites, &of_reference, its_rule, |_| {}).await;
     results.extend(score(Modest::default, &suites, &of_modest, its_rule, |_| {}).await);
     let survivors: Vec<String> = results

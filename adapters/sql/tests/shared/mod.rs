@@ -11,6 +11,7 @@ use std::{
 };
 
 use portproof_ports::*;
+use portproof_sql::schema::MIGRATIONS;
 use serde_json::json;
 
 pub(crate) fn at(micros: i64) -> Timestamp {
@@ -44,6 +45,49 @@ pub(crate) fn new_key(id: &str) -> NewKey {
         public: document(),
         private: PrivateKey::new(b"the private part".to_vec()).unwrap(),
     }
+}
+
+/// How many steps a schema has.
+pub(crate) fn steps() -> i64 {
+    MIGRATIONS.len().try_into().unwrap()
+}
+
+/// What takes a schema back to its first step, as an older program left it.
+pub(crate) fn back_to_the_first_step() -> String {
+    let later = MIGRATIONS.iter().skip(1).flat_map(|step| step.sql.lines());
+    let tables = later.filter_map(|line| line.strip_prefix("CREATE TABLE ")?.strip_suffix(" ("));
+    // Those that refer to others come after them.
+    let tables: Vec<&str> = tables.collect();
+    let last_first = tables.iter().rev();
+    let drops: String = last_first
+        .map(|table| format!("DROP TABLE {table};"))
+        .collect();
+    format!("{drops} DELETE FROM auth_migrations WHERE number > 1")
+}
+
+/// Stores a session, in a table of the first step.
+pub(crate) async fn store_a_session(ports: &Ports) -> Session {
+    let sessions = ports.session.as_ref().unwrap();
+    let given = new_session(b"older", "ada");
+    sessions
+        .create(&tenant("older"), given, at(1))
+        .await
+        .unwrap()
+}
+
+/// What holds of a schema that was at its first step and has been brought further: what was stored
+/// is there, and what came with the later steps can be used.
+pub(crate) async fn has_kept(ports: &Ports, session: &Session) {
+    let (tenant, sessions) = (tenant("older"), ports.session.as_ref().unwrap());
+    sessions.ready().await.unwrap();
+    let found = sessions.get(&tenant, &session.id, at(2)).await.unwrap();
+    assert_eq!(found.as_ref(), Some(session));
+    let codes = ports.codes.as_ref().unwrap();
+    let (kind, id) = (CodeKind::new("ticket").unwrap(), CodeDigest::of(b"new"));
+    assert_eq!(codes.peek(&tenant, &kind, &id, at(2)).await, Ok(None));
+    let tokens = ports.refresh_tokens.as_ref().unwrap();
+    let token = RefreshDigest::of(b"new");
+    assert_eq!(tokens.get(&tenant, &token, at(2)).await, Ok(None));
 }
 
 /// Where the processes of [`sixteen_processes`] find their database.

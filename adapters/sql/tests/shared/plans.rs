@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use portproof::{Manifest, Opened, Selection, Target, check_suites, suites};
+use portproof::{Manifest, Opened, Profile, Selection, Target, check_suites, suites};
 use portproof_ports::Ports;
 use portproof_sql::{
     Answer, Backend, Database, Dialect, Failure, Isolation, KeystorePassword, Sealing, Statement,
@@ -28,7 +28,7 @@ pub(crate) async fn plans(backend: impl Backend, explain: &'static str) -> Plans
     let password = KeystorePassword::new("hunter2");
     let sealing = Sealing::connect(&database, &password, None).await.unwrap();
     let target = Given(portproof_sql::ports(&database, Some(&sealing)));
-    check_suites(target, suites::core(), &Selection::default(), |_| {}).await;
+    check_suites(target, suites::all(), &Selection::default(), |_| {}).await;
     let plans = std::mem::take(&mut *plans.plans.lock().unwrap());
     assert!(plans.len() > 100, "only {} statements", plans.len());
     plans
@@ -39,7 +39,7 @@ struct Given(Ports);
 #[async_trait]
 impl Target for Given {
     fn manifest(&self) -> Manifest {
-        Manifest::new("plans")
+        Manifest::new("plans").profile(Profile::Oauth)
     }
 
     async fn open(&self) -> Opened<Ports> {
