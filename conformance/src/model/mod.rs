@@ -9,11 +9,13 @@
 //! sequences a rule plays.
 
 mod assignments;
+mod codes;
 mod credentials;
 pub(crate) mod histories;
 mod identity;
 mod keystore;
 mod policies;
+mod refresh_tokens;
 pub(crate) mod sequences;
 mod session;
 mod small;

@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, fmt};
 
 use portproof_ports::{
-    AttributeName, Counter, CredentialId, Document, Email, Expected, Identifier, IdentityId,
-    Invalid, KeyId, LookupDigest, PageRequest, PasskeyBytes, PasswordHash, Phone, PolicyId,
-    PrivateKey, ProviderId, ProviderSubject, RoleId, RuleId, Scope, SealedBytes, SessionDigest,
-    Span, SubjectId, TenantId, Text, Timestamp, Username, Version,
+    AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, Email,
+    Expected, FamilyId, Identifier, IdentityId, Invalid, KeyId, LookupDigest, PageRequest,
+    PasskeyBytes, PasswordHash, Phone, PolicyId, PrivateKey, ProviderId, ProviderSubject,
+    RefreshDigest, RoleId, RuleId, Scope, SealedBytes, SessionDigest, SessionRef, Span, SubjectId,
+    TenantId, Text, Timestamp, Username, Version,
 };
 use proptest::{
     collection, option,
@@ -168,6 +169,10 @@ few_ids! {
     RoleId: "ro" "Ro" "ro " "r%";
     SubjectId: "su" "Su" "su " "s_";
     Scope: "org" "Org" "null" "*";
+    ClientId: "app" "App" "app " "a%";
+    CodeKind: "ticket" "Ticket";
+    FamilyId: "fa" "Fa" "fa " "f_";
+    SessionRef: "sid" "Sid" "sid " "s%";
     AttributeName: "at" "At" "__proto__" "a_";
     ProviderId: "idp" "IdP" "idp:7" "id%";
     ProviderSubject: "7" "07" "7 " "7:7";
@@ -188,7 +193,7 @@ macro_rules! few_digests {
         }
     )*};
 }
-few_digests! { SessionDigest LookupDigest }
+few_digests! { CodeDigest LookupDigest RefreshDigest SessionDigest }
 
 macro_rules! few_bytes {
     ($($bytes:ident)*) => {$(
@@ -358,6 +363,11 @@ mod tests {
         has_all::<Email>();
         has_all::<Username>();
         has_all::<Phone>();
+        has_all::<ClientId>();
+        has_all::<FamilyId>();
+        has_all::<SessionRef>();
+        has_all::<CodeDigest>();
+        has_all::<RefreshDigest>();
         has_all::<SessionDigest>();
         has_all::<LookupDigest>();
         has_all::<PasskeyBytes>();

@@ -36,6 +36,8 @@ pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
         "keystore" keystore,
         "policies" policies,
         "assignments" assignments,
+        "codes" codes,
+        "refresh_tokens" refresh_tokens,
     ]
 }
 
@@ -47,8 +49,9 @@ fn forgetful<P: Port + ?Sized>(
     breaks: &'static str,
     slot: Slot<P>,
 ) -> Mutant<Ports> {
-    const READS: [&str; 9] = [
+    const READS: [&str; 10] = [
         "get",
+        "peek",
         "find",
         "list",
         "active",

@@ -26,6 +26,15 @@ mod replays;
 mod sweeps;
 mod walls;
 
+/// Made-up calls.
+mod random {
+    crate::model::random_rules!(
+        portproof_ports::CodeStoreCall,
+        "codes::random::calls_in_turn",
+        "codes::random::calls_at_once"
+    );
+}
+
 /// All rules of the codes port.
 pub(super) fn suite() -> Suite<Ports> {
     let parts = [
@@ -37,6 +46,7 @@ pub(super) fn suite() -> Suite<Ports> {
         ends::cases(),
         sweeps::cases(),
         walls::cases(),
+        random::cases(),
     ];
     let cases = parts.into_iter().flatten().collect();
     Suite::new("codes", cases).of_profile(Profile::Oauth)

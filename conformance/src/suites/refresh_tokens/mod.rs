@@ -30,6 +30,15 @@ mod rotations;
 mod sweeps;
 mod walls;
 
+/// Made-up calls.
+mod random {
+    crate::model::random_rules!(
+        portproof_ports::RefreshTokenStoreCall,
+        "refresh_tokens::random::calls_in_turn",
+        "refresh_tokens::random::calls_at_once"
+    );
+}
+
 /// All rules of the refresh token port.
 pub(super) fn suite() -> Suite<Ports> {
     let parts = [
@@ -45,6 +54,7 @@ pub(super) fn suite() -> Suite<Ports> {
         sweeps::cases(),
         lists::cases(),
         walls::cases(),
+        random::cases(),
     ];
     Suite::new("refresh_tokens", parts.into_iter().flatten().collect()).of_profile(Profile::Oauth)
 }

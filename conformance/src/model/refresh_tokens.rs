@@ -1,0 +1,84 @@
+//! Made-up calls on refresh tokens.
+
+use std::sync::Arc;
+
+use portproof_ports::{
+    FamiliesOf, IdentityId, NewFamily, Ports, RefreshDigest, RefreshTokenStore,
+    RefreshTokenStoreCall, TenantId,
+};
+use proptest::{
+    sample::select,
+    strategy::{BoxedStrategy, Strategy},
+};
+
+use super::{
+    Few, Random, Size, Small, calls, small,
+    small::{just, of, one_of, pages},
+};
+use crate::suites::fixture::{START, minute};
+
+impl Small for NewFamily {
+    fn small(size: Size) -> BoxedStrategy<Self> {
+        // Mostly one that is not over at once.
+        let ends_at = select(vec![minute(4), minute(9), minute(2), minute(1)]);
+        (small! { size; NewFamily { id, token, identity, client, session, idle, ends_at, data } }, ends_at)
+            .prop_map(|(family, ends_at)| NewFamily { ends_at, ..family })
+            .boxed()
+    }
+}
+
+impl Small for FamiliesOf {
+    fn small(size: Size) -> BoxedStrategy<Self> {
+        one_of(vec![
+            (2, of(size, Self::Identity)),
+            (2, of(size, Self::Client)),
+            (2, of(size, Self::Session)),
+            (1, just(Self::Everybody)),
+        ])
+    }
+}
+
+impl Random for RefreshTokenStoreCall {
+    type Port = dyn RefreshTokenStore;
+
+    fn port(ports: &Ports) -> Option<&Arc<Self::Port>> {
+        ports.refresh_tokens.as_ref()
+    }
+
+    fn any(size: Size) -> BoxedStrategy<Self> {
+        let steps = calls! { size;
+            8 Issue { tenant, family, now }
+            3 Get { tenant, token, now }
+            12 Rotate { tenant, client, old, new, leeway, now }
+            1 Revoke { tenant, family }
+            1 RevokeAllOf { tenant, whose }
+            2 ListOf { tenant, identity, now, page }
+        };
+        // A sweep need not be one step.
+        let sweep = small! { size; Self::Sweep { tenant, now, at_most } };
+        if size.in_turn {
+            one_of(vec![(27, steps), (1, sweep)])
+        } else {
+            steps
+        }
+    }
+
+    fn looks(size: Size) -> Vec<Self> {
+        let mut looks = Vec::new();
+        for tenant in TenantId::few(size) {
+            for token in RefreshDigest::few(size) {
+                let (tenant, now) = (tenant.clone(), START);
+                looks.push(Self::Get { tenant, token, now });
+            }
+            for (identity, page) in IdentityId::few(size).into_iter().zip(pages(size)) {
+                looks.push(Self::ListOf {
+                    tenant: tenant.clone(),
+                    identity,
+                    now: START,
+                    page,
+                });
+            }
+        }
+        looks
+    }
+}
