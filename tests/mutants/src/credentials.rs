@@ -161,7 +161,7 @@ fn records(edits: Edits<dyn CredentialStore>) -> Edits<dyn CredentialStore> {
                 store.call(call).await
             },
         )
-        .re_enacts("dd071e0: a token of one client was good for another")
+        .re_enacts("AuthHero dd071e0: a token of one client was good for another")
         .fault(
             "credentials::found_at_the_end",
             "credentials::find::minds_the_expiry",
