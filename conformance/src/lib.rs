@@ -22,7 +22,7 @@
 //!         Manifest::new("my adapter")
 //!             .lacks("reopen", "it ends with its process")
 //!             .lacks("dump", "it keeps nothing outside its process")
-//!             .profile(Profile::Oauth)
+//!             .profiles(Profile::ALL)
 //!     }
 //!
 //!     async fn open(&self) -> Opened<Ports> {

@@ -17,11 +17,15 @@ pub enum Profile {
     Core,
     /// What an authorization server needs besides.
     Oauth,
+    /// What an engine of many customers needs: who they are, and who belongs where.
+    Directory,
+    /// What happened, and what has yet to be told to others.
+    Audit,
 }
 
 impl Profile {
     /// All profiles.
-    pub const ALL: [Self; 2] = [Self::Core, Self::Oauth];
+    pub const ALL: [Self; 4] = [Self::Core, Self::Oauth, Self::Directory, Self::Audit];
 
     /// Its name, as rules and the command line spell it: `oauth`.
     #[must_use]
@@ -29,6 +33,8 @@ impl Profile {
         match self {
             Self::Core => "core",
             Self::Oauth => "oauth",
+            Self::Directory => "directory",
+            Self::Audit => "audit",
         }
     }
 
@@ -37,6 +43,8 @@ impl Profile {
         match self {
             Self::Core => "Core",
             Self::Oauth => "Oauth",
+            Self::Directory => "Directory",
+            Self::Audit => "Audit",
         }
     }
 }

@@ -170,7 +170,7 @@ fn not_run(adapter: &str, rule: String) -> Outcome {
 ///         Manifest::new("memory")
 ///             .lacks("reopen", "in memory")
 ///             .lacks("dump", "in memory")
-///             .profile(Profile::Oauth)
+///             .profiles(Profile::ALL)
 ///     }
 ///     async fn open(&self) -> Opened<Ports> {
 ///         Ok(MemoryAdapter::new().ports())

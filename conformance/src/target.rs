@@ -27,7 +27,7 @@ pub const HOOKS: [&str; 2] = ["reopen", "dump"];
 ///         Manifest::new("memory")
 ///             .lacks("reopen", "it ends with its process")
 ///             .lacks("dump", "it keeps nothing outside its process")
-///             .profile(Profile::Oauth)
+///             .profiles(Profile::ALL)
 ///     }
 ///
 ///     async fn open(&self) -> Opened<Ports> {
@@ -93,6 +93,13 @@ impl Manifest {
     #[must_use]
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profiles.insert(profile);
+        self
+    }
+
+    /// Claims further profiles; all there are, with [`Profile::ALL`].
+    #[must_use]
+    pub fn profiles(mut self, profiles: impl IntoIterator<Item = Profile>) -> Self {
+        self.profiles.extend(profiles);
         self
     }
 

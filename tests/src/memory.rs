@@ -14,7 +14,7 @@ impl Target for Memory {
         Manifest::new("memory")
             .lacks("reopen", "what it keeps ends with the process")
             .lacks("dump", "it keeps nothing outside its process")
-            .profile(Profile::Oauth)
+            .profiles(Profile::ALL)
     }
 
     async fn open(&self) -> Opened<Ports> {

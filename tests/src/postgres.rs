@@ -116,7 +116,7 @@ impl Postgres {
 #[async_trait]
 impl Target for Postgres {
     fn manifest(&self) -> Manifest {
-        Manifest::new(&self.name).profile(Profile::Oauth)
+        Manifest::new(&self.name).profiles(Profile::ALL)
     }
 
     async fn open(&self) -> Opened<Ports> {

@@ -62,7 +62,7 @@ impl Sqlite {
 #[async_trait]
 impl Target for Sqlite {
     fn manifest(&self) -> Manifest {
-        Manifest::new("sqlite").profile(Profile::Oauth)
+        Manifest::new("sqlite").profiles(Profile::ALL)
     }
 
     async fn open(&self) -> Opened<Ports> {

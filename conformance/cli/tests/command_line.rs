@@ -125,7 +125,7 @@ fn what_does_not_exist_is_named() {
     check(
         portproof(&["run", "--profile", "openid"]),
         2,
-        &["`openid` is not a profile", "core, oauth"],
+        &["`openid` is not a profile", "core, oauth, directory, audit"],
     );
     check(
         portproof(&["run", "--rule", "session::no"]),

@@ -1,4 +1,4 @@
-//! The suites of the core ports: one folder a port, which reads as that port's contract.
+//! The suites: one folder a port, which reads as that port's contract.
 
 use std::sync::Arc;
 
@@ -35,6 +35,8 @@ pub fn core() -> Vec<Suite<Ports>> {
 pub fn all() -> Vec<Suite<Ports>> {
     let mut suites = core();
     suites.extend(oauth());
+    suites.extend(directory());
+    suites.extend(audit());
     suites
 }
 
@@ -42,6 +44,18 @@ pub fn all() -> Vec<Suite<Ports>> {
 #[must_use]
 pub fn oauth() -> Vec<Suite<Ports>> {
     vec![codes::suite(), refresh_tokens::suite()]
+}
+
+/// The suites of the ports that an engine of many customers needs.
+#[must_use]
+pub fn directory() -> Vec<Suite<Ports>> {
+    vec![]
+}
+
+/// The suites of the ports that keep what happened.
+#[must_use]
+pub fn audit() -> Vec<Suite<Ports>> {
+    vec![]
 }
 
 /// The port, which the target's manifest claims.

@@ -94,7 +94,7 @@ impl Reference {
 #[async_trait]
 impl Target for Reference {
     fn manifest(&self) -> Manifest {
-        Manifest::new("reference").profile(Profile::Oauth)
+        Manifest::new("reference").profiles(Profile::ALL)
     }
 
     async fn open(&self) -> Opened<Ports> {

@@ -39,7 +39,7 @@ struct Given(Ports);
 #[async_trait]
 impl Target for Given {
     fn manifest(&self) -> Manifest {
-        Manifest::new("plans").profile(Profile::Oauth)
+        Manifest::new("plans").profiles(Profile::ALL)
     }
 
     async fn open(&self) -> Opened<Ports> {
