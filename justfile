@@ -51,6 +51,10 @@ cargo-mutants:
 bench:
     cargo bench -p portproof-tests --bench catalogue
 
+# Measures how calls take longer with the number of rows: `just bench-scale --rows 1000,10000`.
+bench-scale *arguments:
+    cargo bench -p portproof-tests --bench scale -- {{ arguments }}
+
 # Builds a Postgres image from Debian packages, for machines that reach no image registry.
 image tag="portproof-postgres:15":
     fixtures/postgres-image/build.sh {{ tag }}
