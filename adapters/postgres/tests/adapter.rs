@@ -9,9 +9,12 @@
 mod shared;
 mod support;
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
-use portproof_ports::{ErrorKind, KeyId, PortError};
+use portproof_ports::{
+    ErrorKind, Identifier, IdentityFilter, IdentityId, IdentityKind, KeyId, NewIdentifier,
+    NewIdentity, PageRequest, PortError, PortResult, Ports, Username,
+};
 use portproof_postgres::{
     ConnectError, MigrateError, PostgresAdapter, PostgresOptions, SealingError,
 };
@@ -149,6 +152,42 @@ async fn an_older_schema_is_brought_further() {
 }
 
 #[tokio::test]
+async fn an_index_that_is_missing_is_noticed() {
+    let options = fresh("test_indexes").await;
+    let ports = options.connect().await.unwrap().ports();
+    let within = async |sql| execute(format!("SET search_path TO test_indexes; {sql}")).await;
+    shared::misses_every_index(&ports, within).await;
+    let sessions = ports.session.unwrap();
+    for (table, part) in [
+        ("auth_lookups", "auth_lookups_pkey"),
+        ("auth_grants", "auth_grants_role_fkey"),
+    ] {
+        let table = format!("test_indexes.{table}");
+        execute(format!(
+            "ALTER TABLE {table} RENAME CONSTRAINT {part} TO other"
+        ))
+        .await;
+        assert_eq!(sessions.ready().await, Err(PortError::corrupt("schema")));
+        execute(format!(
+            "ALTER TABLE {table} RENAME CONSTRAINT other TO {part}"
+        ))
+        .await;
+        assert_eq!(sessions.ready().await, Ok(()));
+    }
+}
+
+#[tokio::test]
+async fn the_time_zone_may_change_between_writing_and_reading() {
+    let connect = async |url: &str| PostgresAdapter::options(url).pool_size(1).connect().await;
+    if let Some(url) = shared::place() {
+        let ports = connect(&url).await.unwrap().ports();
+        return shared::write_and_read_in_its_zone(&ports).await;
+    }
+    let url = empty_database("portproof_zones").await;
+    shared::in_time_zones("the_time_zone_may_change_between_writing_and_reading", &url);
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_connection_is_told() {
     let connect = async |url: &str| {
         let timeout = Duration::from_secs(2);
@@ -266,6 +305,80 @@ async fn a_full_pool_and_a_slow_statement_are_unavailable() {
             .unwrap()
             .is_some()
     );
+}
+
+/// The ports through a relay that stalls when somebody says `words`.
+async fn through_a_relay(words: &'static str) -> (Ports, support::Relay) {
+    let server: sqlx::postgres::PgConnectOptions =
+        support::postgres().await.unwrap().parse().unwrap();
+    let server = (server.get_host().to_owned(), server.get_port());
+    let relay = support::Relay::new(server, words).unwrap();
+    let url = url_with(|options| {
+        let through = options.clone().host("127.0.0.1").port(relay.port);
+        *options = through.ssl_mode(sqlx::postgres::PgSslMode::Disable);
+    });
+    let options = PostgresAdapter::options(&url.await)
+        .schema("test_stalled")
+        .migrate(false)
+        .statement_timeout(Duration::from_millis(500))
+        .acquire_timeout(Duration::from_millis(1500));
+    (options.connect().await.unwrap().ports(), relay)
+}
+
+/// That a call in which the server stalls, at these words, is told so in time; and the one after it.
+async fn is_told(
+    call: impl Future<Output = PortResult<()>>,
+    ports: &Ports,
+    relay: &support::Relay,
+) {
+    let in_time = Duration::from_secs(20);
+    let stalled = tokio::time::timeout(in_time, call).await.unwrap();
+    assert_eq!(stalled.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(relay.stalls.load(Ordering::SeqCst));
+    let health = ports.session.as_ref().unwrap().ready();
+    let health = tokio::time::timeout(in_time, health).await.unwrap();
+    assert_eq!(health.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_server_that_stalls_is_unavailable() {
+    let ports = fresh("test_stalled").await.connect().await.unwrap();
+    let ports = ports.ports();
+    let (tenant, new) = (&tenant("stalled"), new_session(b"stalled", "ada"));
+    let health = async {
+        let (ports, relay) = through_a_relay("FROM auth_migrations").await;
+        is_told(ports.session.as_ref().unwrap().ready(), &ports, &relay).await;
+    };
+    let write = async {
+        let (ports, relay) = through_a_relay("INTO auth_sessions").await;
+        let sessions = ports.session.as_ref().unwrap();
+        let create = sessions.create(tenant, new.clone(), at(1));
+        is_told(async { create.await.map(|_| ()) }, &ports, &relay).await;
+    };
+    // In the middle of a transaction, and at its end.
+    let transaction = async |words| {
+        let (ports, relay) = through_a_relay(words).await;
+        let identity = NewIdentity {
+            id: IdentityId::new(words).unwrap(),
+            kind: IdentityKind::Human,
+            profile: shared::document(),
+            identifiers: vec![NewIdentifier {
+                identifier: Identifier::Username(Username::new("ada").unwrap()),
+                verified_at: None,
+            }],
+        };
+        let identities = ports.identity.as_ref().unwrap();
+        let create = identities.create(tenant, identity, at(1));
+        is_told(async { create.await.map(|_| ()) }, &ports, &relay).await;
+    };
+    let transactions =
+        async { tokio::join!(transaction("INTO auth_identifiers"), transaction("COMMIT")) };
+    tokio::join!(health, write, transactions);
+    let found = ports.session.unwrap().get(tenant, &new.id, at(2)).await;
+    assert_eq!(found, Ok(None));
+    let (identities, page) = (ports.identity.unwrap(), PageRequest::first(10).unwrap());
+    let all = identities.list(tenant, &IdentityFilter::Every, &page).await;
+    assert_eq!(all.unwrap().items, []);
 }
 
 #[tokio::test]

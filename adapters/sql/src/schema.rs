@@ -37,6 +37,34 @@ pub const MIGRATIONS: &[Migration] = &[
     },
 ];
 
+/// What stands beside a table and keeps a rule or finds rows, as the steps declare it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Declared {
+    /// An index, which may be unique.
+    Index { unique: bool },
+    /// A primary key.
+    Key,
+    /// A reference to another table.
+    Reference,
+}
+
+/// The names of what the steps declare beside the tables.
+pub(crate) fn declared() -> impl Iterator<Item = (&'static str, Declared)> {
+    let lines = MIGRATIONS.iter().flat_map(|step| step.sql.lines());
+    lines.filter_map(|line| {
+        let mut words = line.split_whitespace();
+        match [words.next()?, words.next()?, words.next()?] {
+            ["CREATE", "INDEX", name] => Some((name, Declared::Index { unique: false })),
+            ["CREATE", "UNIQUE", "INDEX"] => {
+                Some((words.next()?, Declared::Index { unique: true }))
+            }
+            ["CONSTRAINT", name, "PRIMARY"] => Some((name, Declared::Key)),
+            ["CONSTRAINT", name, "FOREIGN"] => Some((name, Declared::Reference)),
+            _ => None,
+        }
+    })
+}
+
 /// A unique key, and what its violation means to a caller.
 #[derive(Debug)]
 pub struct Unique {
@@ -103,6 +131,24 @@ mod tests {
         let sql: String = MIGRATIONS.iter().map(|step| step.sql).collect();
         for unique in UNIQUE {
             assert!(sql.contains(unique.name), "{}", unique.name);
+        }
+    }
+
+    #[test]
+    fn what_is_declared_is_found() {
+        let sql: String = MIGRATIONS.iter().map(|step| step.sql).collect();
+        let declares = sql.matches("CONSTRAINT ").count() + sql.matches(" INDEX ").count();
+        assert_eq!(declared().count(), declares);
+        for unique in UNIQUE {
+            let found = declared().find(|(name, _)| *name == unique.name);
+            assert!(
+                matches!(
+                    found,
+                    Some((_, Declared::Key | Declared::Index { unique: true }))
+                ),
+                "{}",
+                unique.name
+            );
         }
     }
 }

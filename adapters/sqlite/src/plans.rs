@@ -5,9 +5,10 @@ mod shared;
 
 use crate::options::SqliteOptions;
 
-/// Parts of the statements about every tenant, about all that a tenant has, about a few keys, or about
-/// a tenant's only row.
-const WHOLE: [&str; 5] = [
+/// Parts of the statements about every tenant, about all that a tenant has, about a few keys, about
+/// a tenant's only row, or about the schema.
+const WHOLE: [&str; 6] = [
+    "sqlite_schema",
     "AS of_everybody",
     "auth_migrations",
     "auth_seals",

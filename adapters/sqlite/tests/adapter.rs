@@ -123,6 +123,27 @@ async fn an_older_schema_is_brought_further() {
 }
 
 #[tokio::test]
+async fn an_index_that_is_missing_is_noticed() {
+    let directory = Directory::new("indexes").unwrap();
+    let file = directory.file();
+    let ports = options(&file).open().await.unwrap().ports();
+    shared::misses_every_index(&ports, async |sql| execute(&file, sql).await).await;
+}
+
+#[tokio::test]
+async fn the_time_zone_may_change_between_writing_and_reading() {
+    if let Some(path) = shared::place() {
+        let ports = options(path.as_ref()).open().await.unwrap().ports();
+        return shared::write_and_read_in_its_zone(&ports).await;
+    }
+    let directory = Directory::new("zones").unwrap();
+    shared::in_time_zones(
+        "the_time_zone_may_change_between_writing_and_reading",
+        directory.file().to_str().unwrap(),
+    );
+}
+
+#[tokio::test]
 async fn paths_that_cannot_be_are_told() {
     let directory = Directory::new("paths").unwrap();
     let parent = directory.file().parent().unwrap().to_owned();

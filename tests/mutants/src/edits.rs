@@ -503,6 +503,21 @@ impl<P: Port + ?Sized> Edits<P> {
         .re_enacts("better-auth #10342: a default limit of 100")
     }
 
+    /// Pages of a list of at most five hundred, whatever is asked for.
+    pub(crate) fn pages_of_500(
+        self,
+        id: &'static str,
+        breaks: &'static str,
+        method: &'static str,
+    ) -> Self {
+        self.call(id, breaks, method, |arguments| {
+            let limit = &mut arguments["page"]["limit"];
+            if limit.as_u64().is_some_and(|limit| limit > 500) {
+                *limit = json!(500);
+            }
+        })
+    }
+
     /// After a restart the store is empty.
     fn restart(mut self, id: &'static str, breaks: &'static str) -> Self {
         let slot = self.slot;

@@ -1,18 +1,20 @@
 //! The list of an identity's credentials, and the end of all of them.
 
 use portproof_ports::{
-    Credential, CredentialKind, Kinds, Page, PageRequest, PortResult, Ports, TenantId,
+    Credential, CredentialKind, Kinds, OldSecret, Page, PageRequest, PortResult, Ports, TenantId,
+    Version,
 };
 
 use super::{Credentials, api_key, code, id, identity, new_credential, of, passkey, totp};
 use crate::{
     Case, Checked, Failure, cases,
     check::{equal, holds, some},
-    race::{RACERS, race},
     rule,
     suites::{
-        fixture::{START, minute},
-        lists::{first_item, refuses_cursor, refuses_damaged, walks_answer},
+        fixture::{START, day, minute},
+        lists::{
+            MANY, first_item, has_large_pages, make, refuses_cursor, refuses_damaged, walks_answer,
+        },
     },
 };
 
@@ -20,6 +22,7 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
     cases![
         list_is_complete_and_ordered,
         list_filters_by_kind,
+        list_has_no_limit_of_its_own,
         list_of_nobody_is_empty,
         walk_survives_changes,
         cursor_belongs_to_its_list,
@@ -27,10 +30,26 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
         all_of_an_identity_go,
         one_kind_goes,
         all_means_more_than_a_page,
+        all_of_an_identity_leave_nothing,
     ]
 }
 
 impl Credentials {
+    /// Adds so many recovery codes of Ada's, all in one instant.
+    async fn add_codes(&self, count: usize) -> Checked {
+        let (store, tenant) = (self.store.clone(), self.tenant.clone());
+        make(count, move |number| {
+            let (store, tenant) = (store.clone(), tenant.clone());
+            async move {
+                let name = format!("one of many {number}");
+                let new = new_credential(&name, code(&name))?;
+                store.add(&tenant, new, START).await?;
+                Ok(())
+            }
+        })
+        .await
+    }
+
     async fn list(
         &self,
         tenant: &TenantId,
@@ -130,6 +149,33 @@ async fn list_filters_by_kind(w: &Credentials) -> Checked {
         .await?;
     }
     Ok(())
+}
+
+/// A list goes on beyond the largest page, and a page is as large as was asked for.
+///
+/// An engine that shows the first five hundred keys as all of them shows none of those that leaked.
+#[rule(
+    "credentials::list_of::has_no_limit_of_its_own",
+    source = "better-auth #10342: a default limit hid everything above 100 rows"
+)]
+async fn list_has_no_limit_of_its_own(w: &Credentials) -> Checked {
+    // Three are there.
+    w.add_codes(MANY - 3).await?;
+    let every = |page| w.list(&w.tenant, Kinds::Every, page);
+    let listed = has_large_pages("Ada's credentials", MANY, every).await?;
+    holds(
+        listed.is_sorted_by(|one, two| one.id < two.id),
+        "those of one instant are listed once, by id",
+    )?;
+    let codes = Kinds::Only(CredentialKind::RecoveryCode);
+    let codes = |page| w.list(&w.tenant, codes, page);
+    let listed = has_large_pages("Ada's codes", MANY - 2, codes).await?;
+    holds(
+        listed
+            .iter()
+            .all(|code| code.secret.kind() == CredentialKind::RecoveryCode),
+        "they are codes",
+    )
 }
 
 /// The list of an identity without credentials is empty, and has no cursor.
@@ -364,21 +410,7 @@ async fn one_kind_goes(w: &Credentials) -> Checked {
     source = "AuthHero 7d9f138: the first 100 only"
 )]
 async fn all_means_more_than_a_page(w: &Credentials) -> Checked {
-    const MANY: usize = 1001;
-    let lanes = race(RACERS, |lane| {
-        let (store, tenant) = (w.store.clone(), w.tenant.clone());
-        async move {
-            for number in (lane..MANY).step_by(RACERS) {
-                let name = format!("one of many {number}");
-                store
-                    .add(&tenant, new_credential(&name, code(&name))?, START)
-                    .await?;
-            }
-            Ok::<(), Failure>(())
-        }
-    })
-    .await?;
-    lanes.into_iter().collect::<Checked>()?;
+    w.add_codes(MANY).await?;
     let only = Kinds::Only(CredentialKind::RecoveryCode);
     let removed = w
         .store
@@ -397,4 +429,75 @@ async fn all_means_more_than_a_page(w: &Credentials) -> Checked {
         &w.seen(&w.password.id).await?.as_ref(),
         &Some(&w.password),
     )
+}
+
+/// What an identity's credentials had goes with them: their digests, present and past, find nothing
+/// and can be anybody's, their ids can be used again, and what is added under them has no history.
+/// What goes by kind frees as much; other kinds keep theirs.
+///
+/// A digest that stays behind refuses a new key for a reason that nobody can see; a history that
+/// stays behind is somebody else's.
+#[rule(
+    "credentials::remove_all_of::leaves_nothing_behind",
+    source = "spire #6946: rows of what was deleted stayed behind"
+)]
+async fn all_of_an_identity_leave_nothing(w: &Credentials) -> Checked {
+    let key_only = Kinds::Only(CredentialKind::ApiKey);
+    for (kinds, round) in [(key_only, "by kind"), (Kinds::Every, "all")] {
+        // One past secret is retired, and one is good for a while.
+        let mut version = Version::FIRST;
+        let (retired, graced, last) = (
+            "key".to_owned(),
+            format!("graced, {round}"),
+            format!("last, {round}"),
+        );
+        for (next, old) in [
+            (&graced, OldSecret::Retired),
+            (&last, OldSecret::ValidUntil(day(50))),
+        ] {
+            let next = api_key(next);
+            let replaced = w
+                .store
+                .replace(&w.tenant, &w.api_key.id, version, next, old, minute(1))
+                .await?;
+            version = replaced.version;
+        }
+        w.store
+            .remove_all_of(&w.tenant, &identity("Ada")?, &kinds)
+            .await?;
+        for digest in [&retired, &graced, &last] {
+            equal(
+                &format!("what the digest of {digest:?} finds"),
+                &w.finds(CredentialKind::ApiKey, digest).await?,
+                &None,
+            )?;
+            let taken = of("Grace", &format!("{digest} of hers"), api_key(digest))?;
+            let taken = w.add(taken).await?;
+            equal(
+                &format!("what the digest of {digest:?} finds once it is hers"),
+                &w.finds(CredentialKind::ApiKey, digest).await?.as_ref(),
+                &Some(&taken.id),
+            )?;
+            w.store.remove(&w.tenant, &taken.id).await?;
+        }
+        // The digest of another kind, which has the same bytes, was spared.
+        equal(
+            "what the code's digest finds",
+            &w.finds(CredentialKind::RecoveryCode, "code").await?,
+            &(kinds == key_only).then_some(id("code")?),
+        )?;
+        let again = new_credential("key", api_key("key"))?;
+        let again = w.add(again).await?;
+        equal(
+            "the version of what is new",
+            &again.version,
+            &Version::FIRST,
+        )?;
+        let first = PageRequest::first(10)?;
+        for store in [&w.store, &w.other] {
+            let history = store.history(&w.tenant, &again.id, &first).await?;
+            equal("the history of what is new", &history.items, &vec![])?;
+        }
+    }
+    Ok(())
 }
