@@ -7,12 +7,13 @@ use crate::options::SqliteOptions;
 
 /// Parts of the statements about every tenant, about all that a tenant has, about a few keys, or about
 /// a tenant's only row.
-const WHOLE: [&str; 5] = [
+const WHOLE: [&str; 6] = [
     "AS of_everybody",
     "auth_migrations",
     "auth_seals",
     "AND seal < ",
     "auth_credential_policies",
+    "auth_event_logs",
 ];
 
 /// What is no table: values, and what a part of the statement has selected.
