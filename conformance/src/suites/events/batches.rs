@@ -1,9 +1,13 @@
 //! What an append does to a stream, and to the log: numbers without gaps, batches whole.
 
-use portproof_ports::{ErrorKind, Ports};
+use portproof_ports::{
+    ErrorKind,
+    ExpectedHead::{Absent, Anything, At},
+    Ports,
+};
 
 use super::{
-    Events, batch, batch_of, new_event, position, sequence, stored, stream, subject_stream,
+    Events, batch, batch_of, id, new_event, position, sequence, stored, stream, subject_stream,
 };
 use crate::{
     Case, Checked, cases,
@@ -92,7 +96,6 @@ async fn batches_keep_their_order(w: &Events) -> Checked {
     source = "zitadel: push is atomic with its unique constraints"
 )]
 async fn batches_are_whole(w: &Events) -> Checked {
-    use portproof_ports::ExpectedHead::{Absent, Anything, At};
     let stream = subject_stream()?;
     for names in [
         ["two", "new", "newer"],
@@ -111,7 +114,7 @@ async fn batches_are_whole(w: &Events) -> Checked {
         fails("a batch at another head", answer, ErrorKind::Stale)?;
     }
     for name in ["new", "newer"] {
-        let found = w.seen(&super::id(name)?).await?;
+        let found = w.seen(&id(name)?).await?;
         equal("an event of a batch that was refused", &found, &None)?;
     }
     w.nothing_appended().await
@@ -130,7 +133,7 @@ async fn failures_leave_no_gap(w: &Events) -> Checked {
         let taken = w
             .try_append(
                 &fresh,
-                portproof_ports::ExpectedHead::Anything,
+                Anything,
                 &batch_of(&[&format!("new {round}"), "one"])?,
                 minute(6),
             )
@@ -139,7 +142,7 @@ async fn failures_leave_no_gap(w: &Events) -> Checked {
         let stale = w
             .try_append(
                 &fresh,
-                portproof_ports::ExpectedHead::At(sequence(7)?),
+                At(sequence(7)?),
                 &batch_of(&[&format!("new {round}")])?,
                 minute(6),
             )

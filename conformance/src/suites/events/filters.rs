@@ -1,8 +1,8 @@
 //! Queries and counts: which events are meant.
 
 use portproof_ports::{
-    Event, EventFilter, EventKind, EventKinds, EventSubjects, Page, PageRequest, PortResult, Ports,
-    Position, TenantId, Timestamp, Window,
+    Event, EventFilter, EventKind, EventKinds, EventSubjects, ExpectedHead, Page, PageRequest,
+    PortResult, Ports, Position, TenantId, Timestamp, Window,
 };
 
 use super::{Events, batch, ids, new_event, only, stream, subject, told};
@@ -223,9 +223,12 @@ async fn query_by_time(w: &Events) -> Checked {
 )]
 async fn query_knows_every_instant(w: &Events) -> Checked {
     let tenant = w.context.tenant()?;
-    let anything = portproof_ports::ExpectedHead::Anything;
+    let anything = ExpectedHead::Anything;
     let mut instants = instants()?;
+    let just_before_them: Vec<_> = instants.iter().map(|at| just_before(*at)).collect();
+    instants.extend(just_before_them);
     instants.sort_unstable();
+    instants.dedup();
     for (number, instant) in instants.iter().enumerate() {
         let given = batch([told(&format!("at {number}"), "login", None, *instant)?])?;
         let to = stream("instants")?;

@@ -2,7 +2,7 @@
 
 use portproof_ports::{
     Event, EventFilter, ExpectedHead, Page, PageRequest, PortResult, Ports, Position, Sequence,
-    TenantId,
+    StreamId, TenantId,
 };
 
 use super::{Events, position, sequence, stream, subject_stream, told};
@@ -37,7 +37,7 @@ impl Events {
         from: Sequence,
         page: PageRequest,
     ) -> PortResult<Page<Event>> {
-        let stream = portproof_ports::StreamId::new("Stream")?;
+        let stream = StreamId::new("Stream")?;
         self.other.read(tenant, &stream, from, &page).await
     }
 

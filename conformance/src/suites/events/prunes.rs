@@ -3,7 +3,7 @@
 use portproof_ports::{
     ErrorKind, EventFilter,
     ExpectedHead::{Absent, Anything, At},
-    Ports, Timestamp,
+    Ports, Span, Timestamp,
 };
 
 use super::{
@@ -46,7 +46,7 @@ async fn prune_removes_what_is_older(w: &Events) -> Checked {
             "just after",
             "login",
             Some("Ada"),
-            minute(2).after(portproof_ports::Span::MICROSECOND),
+            minute(2).after(Span::MICROSECOND),
         )?,
         told("oldest", "login", None, Timestamp::MIN)?,
     ])?;
@@ -166,7 +166,7 @@ async fn prune_knows_every_instant(w: &Events) -> Checked {
             // Nothing is after the last instant.
             continue;
         }
-        let after = at.after(portproof_ports::Span::MICROSECOND);
+        let after = at.after(Span::MICROSECOND);
         let pruned = w.store.prune(&tenant, after, 10).await?;
         equal(&format!("what pruning after {at} removes"), &pruned, &1)?;
     }

@@ -1,6 +1,8 @@
 //! Events as records: what is stored is what was given, and stays so.
 
-use portproof_ports::{Event, EventFilter, EventKind, NewEvent, Ports, StreamId};
+use portproof_ports::{
+    Event, EventFilter, EventKind, EventKinds, ExpectedHead, NewEvent, Ports, StreamId,
+};
 
 use super::{Events, batch, id, new_event, sequence, stored, stream, subject, told};
 use crate::{
@@ -56,7 +58,7 @@ async fn appended_is_stored_whole(w: &Events) -> Checked {
     ];
     for (number, new) in given.into_iter().enumerate() {
         let filter = EventFilter {
-            kinds: portproof_ports::EventKinds::Only(new.kind.clone()),
+            kinds: EventKinds::Only(new.kind.clone()),
             ..EventFilter::EVERYTHING
         };
         let new = batch([new])?;
@@ -187,7 +189,7 @@ async fn instants_are_kept(w: &Events) -> Checked {
         let recorded_at = instants[(number + 5) % instants.len()];
         let given = told(&format!("at {number}"), "login", None, *occurred_at)?;
         let event_id = given.id.clone();
-        let expected = portproof_ports::ExpectedHead::Anything;
+        let expected = ExpectedHead::Anything;
         w.try_append(&stream, expected, &batch([given])?, recorded_at)
             .await?;
         let found = w.seen(&event_id).await?;

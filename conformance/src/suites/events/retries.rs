@@ -1,9 +1,9 @@
 //! Ids that are stored already: an append that is sent twice, and one that must not be.
 
 use portproof_ports::{
-    ErrorKind, Event,
+    Document, ErrorKind, Event, EventKind,
     ExpectedHead::{Absent, Anything, At},
-    NewEvent, Ports, StreamId,
+    NewEvent, Ports, StreamId, Timestamp,
 };
 
 use super::{Events, batch, batch_of, ids, sequence, stream, subject, subject_stream};
@@ -82,7 +82,7 @@ async fn other_contents_are_refused(w: &Events) -> Checked {
     type Change = fn(&mut NewEvent) -> Checked;
     let changes: [(&str, Change); 6] = [
         ("another kind", |event| {
-            event.kind = portproof_ports::EventKind::new("Login")?;
+            event.kind = EventKind::new("Login")?;
             Ok(())
         }),
         ("another subject", |event| {
@@ -95,7 +95,7 @@ async fn other_contents_are_refused(w: &Events) -> Checked {
         }),
         ("another time", |event| {
             let later = event.occurred_at.as_micros() + 1;
-            event.occurred_at = portproof_ports::Timestamp::from_micros(later)?;
+            event.occurred_at = Timestamp::from_micros(later)?;
             Ok(())
         }),
         ("another payload", |event| {
@@ -103,7 +103,7 @@ async fn other_contents_are_refused(w: &Events) -> Checked {
             Ok(())
         }),
         ("an empty payload", |event| {
-            event.payload = portproof_ports::Document::empty();
+            event.payload = Document::empty();
             Ok(())
         }),
     ];

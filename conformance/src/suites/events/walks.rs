@@ -1,8 +1,8 @@
 //! Walks over long lists, and over lists that change meanwhile.
 
 use portproof_ports::{
-    Event, EventFilter, EventKind, EventKinds, EventSubjects, Page, PageRequest, PortResult, Ports,
-    Position, Sequence, Span,
+    Event, EventFilter, EventKind, EventKinds, EventSubjects, ExpectedHead, Page, PageRequest,
+    PortResult, Ports, Position, Sequence, Span,
 };
 
 use super::{Events, ids, only, stream, told, walks_thousands};
@@ -74,7 +74,7 @@ async fn query_is_complete_at_any_length(w: &Events) -> Checked {
     let tenant = w.context.tenant()?;
     // At the beginning, and at the end.
     let between = |name: &str| told(name, "Many", Some("Ada"), START);
-    let anything = portproof_ports::ExpectedHead::Anything;
+    let anything = ExpectedHead::Anything;
     for name in ["before", "after"] {
         let given = super::batch([between(name)?])?;
         let to = stream("between")?;

@@ -2,7 +2,8 @@
 
 use portproof::mutants::Mutant;
 use portproof_ports::{
-    Cursor, Event, Page, PageRequest, PortCall, PortError, PortResult, Ports, Position, Sequence,
+    Cursor, Event, EventFilter, Page, PageRequest, PortCall, PortError, PortResult, Ports,
+    Position, Sequence, Window,
 };
 
 use super::{Answer, Call, Table, asks, mutant, page_by_number, paged, tells};
@@ -292,8 +293,8 @@ fn cursors() -> Vec<Mutant<Ports>> {
                 else {
                     return table.call(call).await;
                 };
-                let kept = portproof_ports::EventFilter {
-                    during: portproof_ports::Window::ALWAYS,
+                let kept = EventFilter {
+                    during: Window::ALWAYS,
                     ..filter.clone()
                 };
                 let text = serde_json::to_string(&kept).unwrap_or_default();

@@ -8,8 +8,8 @@ use std::{
 use portproof::mutants::{Mutant, faulty};
 use portproof_ports::{
     Cursor, Event, EventBatch, EventFilter, EventId, EventStore, EventStoreAnswer as Answer,
-    EventStoreCall as Call, ExpectedHead, NewEvent, Page, PageRequest, Port, PortError, PortResult,
-    Ports, Position, Sequence, StreamId, TenantId, Timestamp,
+    EventStoreCall as Call, ExpectedHead, NewEvent, Page, PageRequest, Port, PortCall, PortError,
+    PortResult, Ports, Position, Sequence, StreamId, TenantId, Timestamp,
 };
 
 use crate::edits::{Edits, common};
@@ -316,7 +316,6 @@ impl Table {
 }
 
 fn tenant_of(call: &Call) -> Option<TenantId> {
-    use portproof_ports::PortCall;
     call.clone().tenant_mut().cloned()
 }
 

@@ -248,7 +248,7 @@ fn reset() -> Vec<Mutant<Ports>> {
                 let tenant = tenant_of(&call);
                 let mut answer = table.call(call).await?;
                 each(&mut answer, |event| {
-                    begun_anew(&table, tenant.as_ref(), event)
+                    begun_anew(&table, tenant.as_ref(), event);
                 });
                 Ok(answer)
             },

@@ -1,7 +1,9 @@
 //! Mutants that store or find events wrongly.
 
 use portproof::mutants::Mutant;
-use portproof_ports::{Document, EventId, PortError, Ports, StreamId, Timestamp};
+use portproof_ports::{
+    Document, Event, EventBatch, EventId, PortError, Ports, Sequence, StreamId, Timestamp,
+};
 use serde_json::Value;
 
 use super::{Answer, Call, asks, mutant, shows, stores, tells};
@@ -34,7 +36,7 @@ fn whole() -> Vec<Mutant<Ports>> {
                 for event in &mut changed {
                     event.occurred_at = *now;
                 }
-                if let Ok(changed) = portproof_ports::EventBatch::new(changed) {
+                if let Ok(changed) = EventBatch::new(changed) {
                     *events = changed;
                 }
             }
@@ -165,9 +167,7 @@ fn found() -> Vec<Mutant<Ports>> {
                 let answer = table.call(call.clone()).await?;
                 if let (Call::Get { tenant, id }, Answer::Get(None)) = (&call, &answer) {
                     let rows = table.log(tenant).await?;
-                    let like = |event: &portproof_ports::Event| {
-                        event.id.as_str().eq_ignore_ascii_case(id.as_str())
-                    };
+                    let like = |event: &Event| event.id.as_str().eq_ignore_ascii_case(id.as_str());
                     return Ok(Answer::Get(rows.into_iter().find(like)));
                 }
                 Ok(answer)
@@ -194,7 +194,7 @@ fn found() -> Vec<Mutant<Ports>> {
             MISSING,
             |_, answer| {
                 answer.map(|answer| match answer {
-                    Answer::Head(None) => Answer::Head(Some(portproof_ports::Sequence::FIRST)),
+                    Answer::Head(None) => Answer::Head(Some(Sequence::FIRST)),
                     answer => answer,
                 })
             },
