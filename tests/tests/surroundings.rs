@@ -178,6 +178,7 @@ impl Target for Through {
             assignments: AssignmentStore, with_assignments;
             codes: CodeStore, with_codes;
             refresh_tokens: RefreshTokenStore, with_refresh_tokens;
+            events: EventStore, with_events;
         }
         Ok(held)
     }

@@ -17,6 +17,7 @@
 mod assignments;
 mod codes;
 mod credentials;
+mod events;
 mod identity;
 mod kept;
 mod keystore;
@@ -60,6 +61,7 @@ impl MemoryAdapter {
             .with_assignments(self.clone())
             .with_codes(self.clone())
             .with_refresh_tokens(self.clone())
+            .with_events(self.clone())
     }
 
     /// Another adapter that holds what this one holds now, and goes its own way from there.

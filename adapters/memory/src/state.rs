@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use portproof_ports::{
-    Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy,
-    Expected, Family, FamilyId, Grant, GrantScope, Identifier, Identity, IdentityId, KeyId,
-    LookupDigest, Policy, PolicyId, RefreshDigest, Role, RoleId, Session, SessionDigest, StoredKey,
-    SubjectId, TenantId, Timestamp, Version,
+    Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy, Event,
+    EventId, Expected, Family, FamilyId, Grant, GrantScope, Identifier, Identity, IdentityId,
+    KeyId, LookupDigest, Policy, PolicyId, Position, RefreshDigest, Role, RoleId, Sequence,
+    Session, SessionDigest, StoredKey, StreamId, SubjectId, TenantId, Timestamp, Version,
 };
 
 use crate::kept::KeptCredential;
@@ -44,6 +44,14 @@ pub(crate) struct Tenant {
     /// Which family a refresh token belongs to, and since when it is spent: exactly the tokens that
     /// the families have and had.
     pub(crate) refresh_tokens: BTreeMap<RefreshDigest, (FamilyId, Option<Timestamp>)>,
+
+    pub(crate) events: BTreeMap<Position, Event>,
+    /// Where the event with an id is: exactly the ids of `events`.
+    pub(crate) event_ids: BTreeMap<EventId, Position>,
+    /// The last sequence that a stream gave out; pruning leaves it.
+    pub(crate) heads: BTreeMap<StreamId, Sequence>,
+    /// The last position that was given out; pruning leaves it.
+    pub(crate) last_position: Position,
 }
 
 /// Whether the version that is stored, if anything is, is what the caller of a save believes.

@@ -104,6 +104,12 @@ ids! {
     /// What an engine calls a session where its digest, which rotations change, will not do: the `sid`
     /// of OpenID Connect. Never the bearer value.
     SessionRef = "session reference";
+    /// The id of an event.
+    EventId = "event id";
+    /// What kind of event it is, as the engine calls it: `login.failed`.
+    EventKind = "event kind";
+    /// The id of a stream of events: of whatever its events have in common.
+    StreamId = "stream id";
     /// The name of an identity provider.
     ProviderId = "provider id";
     /// What a provider calls a subject of its own.

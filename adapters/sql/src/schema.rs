@@ -35,6 +35,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "refresh tokens",
         sql: include_str!("schema/003_refresh_tokens.sql"),
     },
+    Migration {
+        number: 4,
+        name: "events",
+        sql: include_str!("schema/004_events.sql"),
+    },
 ];
 
 /// What stands beside a table and keeps a rule or finds rows, as the steps declare it.
@@ -105,6 +110,11 @@ unique! {
     "auth_codes_pkey" ("auth_codes.tenant, auth_codes.kind, auth_codes.id") => already_exists("code");
     "auth_refresh_families_pkey" ("auth_refresh_families.tenant, auth_refresh_families.id") => already_exists("family");
     "auth_refresh_tokens_pkey" ("auth_refresh_tokens.tenant, auth_refresh_tokens.digest") => already_exists("refresh token");
+    "auth_event_logs_pkey" ("auth_event_logs.tenant") => stale("event log");
+    "auth_event_streams_pkey" ("auth_event_streams.tenant, auth_event_streams.stream") => stale("stream");
+    "auth_events_pkey" ("auth_events.tenant, auth_events.position") => stale("event log");
+    "auth_events_one_id" ("auth_events.tenant, auth_events.id") => already_exists("event");
+    "auth_events_one_sequence" ("auth_events.tenant, auth_events.stream, auth_events.sequence") => stale("stream");
 }
 
 /// The unique key with this name (Postgres) or these columns (SQLite).

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use portproof_ports::{
-    AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, FamilyId,
-    IdentityId, KeyId, LookupDigest, PolicyId, PortError, PortResult, RefreshDigest, RoleId,
-    SessionDigest, SessionRef, Span, SubjectId, TenantId, Text, Timestamp, Version,
+    AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, EventId,
+    EventKind, FamilyId, IdentityId, KeyId, LookupDigest, PolicyId, PortError, PortResult,
+    Position, RefreshDigest, RoleId, Sequence, SessionDigest, SessionRef, Span, StreamId,
+    SubjectId, TenantId, Text, Timestamp, Version,
 };
 use serde::de::DeserializeOwned;
 
@@ -110,6 +111,8 @@ bound! {
     Span, Int, value => Self::Int(value.as_micros());
     Version, Int, value => Self::Int(value.get());
     Counter, Int, value => Self::Int(value.get());
+    Sequence, Int, value => Self::Int(value.get());
+    Position, Int, value => Self::Int(value.get());
     &SessionDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &CodeDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &RefreshDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
@@ -222,6 +225,8 @@ integers! {
     Span: Span::from_micros;
     Version: Version::new;
     Counter: Counter::new;
+    Sequence: Sequence::new;
+    Position: Position::new;
 }
 
 macro_rules! digests {
@@ -253,7 +258,7 @@ macro_rules! ids {
 
 ids! {
     TenantId IdentityId CredentialId KeyId PolicyId RoleId SubjectId AttributeName ClientId CodeKind
-    FamilyId SessionRef Text
+    FamilyId SessionRef EventId EventKind StreamId Text
 }
 
 /// The names under which the variants of an enum are stored.

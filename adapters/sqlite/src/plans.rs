@@ -7,13 +7,14 @@ use crate::options::SqliteOptions;
 
 /// Parts of the statements about every tenant, about all that a tenant has, about a few keys, about
 /// a tenant's only row, or about the schema.
-const WHOLE: [&str; 6] = [
+const WHOLE: [&str; 7] = [
     "sqlite_schema",
     "AS of_everybody",
     "auth_migrations",
     "auth_seals",
     "AND seal < ",
     "auth_credential_policies",
+    "auth_event_logs",
 ];
 
 /// What is no table: values, and what a part of the statement has selected.

@@ -11,6 +11,7 @@
 mod assignments;
 mod codes;
 mod credentials;
+mod events;
 pub(crate) mod histories;
 mod identity;
 mod keystore;

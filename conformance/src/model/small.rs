@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, fmt};
 
 use portproof_ports::{
-    AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, Email,
-    Expected, FamilyId, Identifier, IdentityId, Invalid, KeyId, LookupDigest, PageRequest,
-    PasskeyBytes, PasswordHash, Phone, PolicyId, PrivateKey, ProviderId, ProviderSubject,
-    RefreshDigest, RoleId, RuleId, Scope, SealedBytes, SessionDigest, SessionRef, Span, SubjectId,
-    TenantId, Text, Timestamp, Username, Version,
+    AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, Email, EventId,
+    EventKind, Expected, FamilyId, Identifier, IdentityId, Invalid, KeyId, LookupDigest,
+    PageRequest, PasskeyBytes, PasswordHash, Phone, PolicyId, PrivateKey, ProviderId,
+    ProviderSubject, RefreshDigest, RoleId, RuleId, Scope, SealedBytes, SessionDigest, SessionRef,
+    Span, StreamId, SubjectId, TenantId, Text, Timestamp, Username, Version,
 };
 use proptest::{
     collection, option,
@@ -173,6 +173,9 @@ few_ids! {
     CodeKind: "ticket" "Ticket";
     FamilyId: "fa" "Fa" "fa " "f_";
     SessionRef: "sid" "Sid" "sid " "s%";
+    EventId: "ev" "Ev" "ev " "e%";
+    EventKind: "login" "Login" "login " "log%";
+    StreamId: "st" "St" "st " "s_";
     AttributeName: "at" "At" "__proto__" "a_";
     ProviderId: "idp" "IdP" "idp:7" "id%";
     ProviderSubject: "7" "07" "7 " "7:7";
@@ -366,6 +369,9 @@ mod tests {
         has_all::<ClientId>();
         has_all::<FamilyId>();
         has_all::<SessionRef>();
+        has_all::<EventId>();
+        has_all::<EventKind>();
+        has_all::<StreamId>();
         has_all::<CodeDigest>();
         has_all::<RefreshDigest>();
         has_all::<SessionDigest>();

@@ -9,6 +9,7 @@ use crate::{Failure, Suite};
 mod assignments;
 mod codes;
 mod credentials;
+mod events;
 pub(crate) mod fixture;
 mod identity;
 mod keystore;
@@ -55,7 +56,7 @@ pub fn directory() -> Vec<Suite<Ports>> {
 /// The suites of the ports that keep what happened.
 #[must_use]
 pub fn audit() -> Vec<Suite<Ports>> {
-    vec![]
+    vec![events::suite()]
 }
 
 /// The port, which the target's manifest claims.

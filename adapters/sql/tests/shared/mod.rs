@@ -88,6 +88,9 @@ pub(crate) async fn has_kept(ports: &Ports, session: &Session) {
     let tokens = ports.refresh_tokens.as_ref().unwrap();
     let token = RefreshDigest::of(b"new");
     assert_eq!(tokens.get(&tenant, &token, at(2)).await, Ok(None));
+    let events = ports.events.as_ref().unwrap();
+    let event = EventId::new("new").unwrap();
+    assert_eq!(events.get(&tenant, &event).await, Ok(None));
 }
 
 /// Drops every index that the steps declare, one after the other, and puts it back: `ready` notices
