@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use portproof_ports::{
     Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy,
-    Expected, Family, FamilyId, Grant, GrantScope, Identifier, Identity, IdentityId, KeyId,
-    LookupDigest, Policy, PolicyId, RefreshDigest, Role, RoleId, Session, SessionDigest, StoredKey,
+    Edge, Expected, Family, FamilyId, Grant, GrantScope, Identifier, Identity, IdentityId, KeyId,
+    LookupDigest, Policy, PolicyId, RefreshDigest, Relationship, Role, RoleId, Session, SessionDigest, StoredKey,
     SubjectId, TenantId, Timestamp, Version,
 };
 
@@ -44,6 +44,8 @@ pub(crate) struct Tenant {
     /// Which family a refresh token belongs to, and since when it is spent: exactly the tokens that
     /// the families have and had.
     pub(crate) refresh_tokens: BTreeMap<RefreshDigest, (FamilyId, Option<Timestamp>)>,
+
+    pub(crate) edges: BTreeMap<Edge, Relationship>,
 }
 
 /// Whether the version that is stored, if anything is, is what the caller of a save believes.

@@ -104,6 +104,12 @@ ids! {
     /// What an engine calls a session where its digest, which rotations change, will not do: the `sid`
     /// of OpenID Connect. Never the bearer value.
     SessionRef = "session reference";
+    /// The type of an object, or of a subject: `document`, `group`, `user`.
+    ObjectType = "object type";
+    /// The id of an object, or of a subject, among those of its type.
+    ObjectId = "object id";
+    /// The name of a relation: `owner`, `member`.
+    Relation = "relation";
     /// The name of an identity provider.
     ProviderId = "provider id";
     /// What a provider calls a subject of its own.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use portproof_ports::{
     AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, FamilyId,
-    IdentityId, KeyId, LookupDigest, PolicyId, PortError, PortResult, RefreshDigest, RoleId,
+    IdentityId, KeyId, LookupDigest, ObjectId, ObjectType, PolicyId, PortError, PortResult, RefreshDigest, Relation, RoleId,
     SessionDigest, SessionRef, Span, SubjectId, TenantId, Text, Timestamp, Version,
 };
 use serde::de::DeserializeOwned;
@@ -253,7 +253,7 @@ macro_rules! ids {
 
 ids! {
     TenantId IdentityId CredentialId KeyId PolicyId RoleId SubjectId AttributeName ClientId CodeKind
-    FamilyId SessionRef Text
+    FamilyId SessionRef ObjectType ObjectId Relation Text
 }
 
 /// The names under which the variants of an enum are stored.
