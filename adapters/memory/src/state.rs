@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use portproof_ports::{
-    Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy,
-    Edge, Expected, Family, FamilyId, Grant, GrantScope, Identifier, Identity, IdentityId, KeyId,
-    LookupDigest, Policy, PolicyId, RefreshDigest, Relationship, Role, RoleId, Session, SessionDigest, StoredKey,
-    SubjectId, TenantId, Timestamp, Version,
+    Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy, Edge,
+    Expected, Family, FamilyId, Grant, GrantScope, Identifier, Identity, IdentityId, KeyId,
+    LookupDigest, Policy, PolicyId, RefreshDigest, Relationship, Role, RoleId, Session,
+    SessionDigest, StoredKey, SubjectId, TenantId, Timestamp, Version,
 };
 
 use crate::kept::KeptCredential;

@@ -4,8 +4,9 @@ use std::fmt;
 
 use portproof_ports::{
     AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, FamilyId,
-    IdentityId, KeyId, LookupDigest, ObjectId, ObjectType, PolicyId, PortError, PortResult, RefreshDigest, Relation, RoleId,
-    SessionDigest, SessionRef, Span, SubjectId, TenantId, Text, Timestamp, Version,
+    IdentityId, KeyId, LookupDigest, ObjectId, ObjectType, PolicyId, PortError, PortResult,
+    RefreshDigest, Relation, RoleId, SessionDigest, SessionRef, Span, SubjectId, TenantId, Text,
+    Timestamp, Version,
 };
 use serde::de::DeserializeOwned;
 
