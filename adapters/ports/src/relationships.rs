@@ -91,9 +91,19 @@ pub struct Relationship {
     pub edge: Edge,
     /// On what it depends: a caveat and its context, for the engine to understand. None, a null and
     /// an empty object are three things.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "there"
+    )]
     pub caveat: Option<Document>,
     /// When it ends: it is there before this instant, and not at it. `None` for never.
     pub until: Option<Timestamp>,
+}
+
+/// What is there, even when it is a null: what is not there is not asked for.
+fn there<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Document>, D::Error> {
+    Document::deserialize(deserializer).map(Some)
 }
 
 impl Relationship {
@@ -458,4 +468,67 @@ pub trait RelationshipStore: Send + Sync {
     /// Removes at most `at_most` of the tenant's edges that are over at `now`, whichever; answers how
     /// many. Fewer than `at_most` means that none is left.
     async fn sweep(&self, tenant: &TenantId, now: Timestamp, at_most: u32) -> PortResult<u64>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn given(caveat: Option<Document>) -> Relationship {
+        let object = ObjectRef {
+            kind: ObjectType::new("a:b").unwrap(),
+            id: ObjectId::new("c").unwrap(),
+        };
+        Relationship {
+            edge: Edge {
+                subject: SubjectRef::Object(object.clone()),
+                relation: Relation::new("in").unwrap(),
+                object,
+            },
+            caveat,
+            until: None,
+        }
+    }
+
+    #[test]
+    fn a_null_caveat_is_one_also_as_data() {
+        for caveat in [None, Some(Document::new(json!(null)).unwrap())] {
+            let text = serde_json::to_string(&given(caveat.clone())).unwrap();
+            let read: Relationship = serde_json::from_str(&text).unwrap();
+            assert_eq!(read.caveat, caveat, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_object_comes_before_its_sets_and_those_before_the_next_object() {
+        let object = |id: &str| ObjectRef {
+            kind: ObjectType::new("group").unwrap(),
+            id: ObjectId::new(id).unwrap(),
+        };
+        let set = |id: &str, relation: &str| SubjectRef::Userset {
+            object: object(id),
+            relation: Relation::new(relation).unwrap(),
+        };
+        let ordered = [
+            SubjectRef::Object(object("a")),
+            set("a", "B"),
+            set("a", "b"),
+            SubjectRef::Object(object("a ")),
+        ];
+        assert!(ordered.is_sorted());
+    }
+
+    #[test]
+    fn a_batch_is_limited_also_when_it_is_read() {
+        let touch = EdgeWrite::Touch(given(None));
+        assert!(EdgeBatch::new(vec![touch.clone(); MAX_EDGE_WRITES]).is_ok());
+        assert!(EdgeBatch::new(vec![touch; MAX_EDGE_WRITES + 1]).is_err());
+        let condition = Precondition::MustExist(EdgeFilter::EVERY);
+        let batch = EdgeBatch::new(Vec::new()).unwrap();
+        let many = vec![condition; MAX_PRECONDITIONS + 1];
+        assert!(batch.given(many.clone()).is_err());
+        let text = serde_json::to_string(&json!({"writes": [], "preconditions": many})).unwrap();
+        assert!(serde_json::from_str::<EdgeBatch>(&text).is_err());
+    }
 }

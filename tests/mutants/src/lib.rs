@@ -25,6 +25,7 @@ mod keystore;
 mod policies;
 mod random;
 mod refresh_tokens;
+mod relationships;
 mod session;
 
 /// All mutants of all ports.
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Mutant<Ports>> {
         cancelled::mutants(),
         codes::mutants(),
         refresh_tokens::mutants(),
+        relationships::mutants(),
     ]
     .into_iter()
     .flatten()

@@ -88,6 +88,9 @@ pub(crate) async fn has_kept(ports: &Ports, session: &Session) {
     let tokens = ports.refresh_tokens.as_ref().unwrap();
     let token = RefreshDigest::of(b"new");
     assert_eq!(tokens.get(&tenant, &token, at(2)).await, Ok(None));
+    let edges = ports.relationships.as_ref().unwrap();
+    let every = (&EdgeFilter::EVERY, HowMany::Every);
+    assert_eq!(edges.delete_where(&tenant, every.0, every.1).await, Ok(0));
 }
 
 /// Where the processes of [`sixteen_processes`] find their database.
