@@ -11,7 +11,7 @@ use portproof::{Manifest, Opened, Target, Verdict, async_trait, check};
 use portproof_database::Server;
 use portproof_ports::{
     AssignmentStore, CodeStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, Ports,
-    RefreshTokenStore, SessionStore,
+    RefreshTokenStore, RelationshipStore, SessionStore,
 };
 use portproof_tests::{Memory, Place, Postgres, Sqlite};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -179,6 +179,7 @@ impl Target for Through {
             codes: CodeStore, with_codes;
             refresh_tokens: RefreshTokenStore, with_refresh_tokens;
             events: EventStore, with_events;
+            relationships: RelationshipStore, with_relationships;
         }
         Ok(held)
     }

@@ -24,6 +24,7 @@ mod keystore;
 mod lists;
 mod policies;
 mod refresh_tokens;
+mod relationships;
 mod session;
 mod state;
 
@@ -62,6 +63,7 @@ impl MemoryAdapter {
             .with_codes(self.clone())
             .with_refresh_tokens(self.clone())
             .with_events(self.clone())
+            .with_relationships(self.clone())
     }
 
     /// Another adapter that holds what this one holds now, and goes its own way from there.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use portproof_ports::{
-    Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy, Event,
-    EventId, Expected, Family, FamilyId, Grant, GrantScope, Identifier, Identity, IdentityId,
-    KeyId, LookupDigest, Policy, PolicyId, Position, RefreshDigest, Role, RoleId, Sequence,
-    Session, SessionDigest, StoredKey, StreamId, SubjectId, TenantId, Timestamp, Version,
+    Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy, Edge,
+    Event, EventId, Expected, Family, FamilyId, Grant, GrantScope, Identifier, Identity,
+    IdentityId, KeyId, LookupDigest, Policy, PolicyId, Position, RefreshDigest, Relationship, Role,
+    RoleId, Sequence, Session, SessionDigest, StoredKey, StreamId, SubjectId, TenantId, Timestamp,
+    Version,
 };
 
 use crate::kept::KeptCredential;
@@ -52,6 +53,7 @@ pub(crate) struct Tenant {
     pub(crate) heads: BTreeMap<StreamId, Sequence>,
     /// The last position that was given out; pruning leaves it.
     pub(crate) last_position: Position,
+    pub(crate) edges: BTreeMap<Edge, Relationship>,
 }
 
 /// Whether the version that is stored, if anything is, is what the caller of a save believes.

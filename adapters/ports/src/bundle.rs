@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     AssignmentStore, CodeStore, CredentialStore, EventStore, IdentityStore, KeyStore, PolicyStore,
-    Port, RefreshTokenStore, SessionStore,
+    Port, RefreshTokenStore, RelationshipStore, SessionStore,
 };
 
 /// What puts one thing, whichever port it is, in front of another: a recorder, a layer, a fault.
@@ -79,6 +79,8 @@ ports! {
     refresh_tokens: RefreshTokenStore, with_refresh_tokens;
     /// What happened.
     events: EventStore, with_events;
+    /// Who stands in which relation to what.
+    relationships: RelationshipStore, with_relationships;
 }
 
 impl fmt::Debug for Ports {

@@ -110,6 +110,12 @@ ids! {
     EventKind = "event kind";
     /// The id of a stream of events: of whatever its events have in common.
     StreamId = "stream id";
+    /// The type of an object, or of a subject: `document`, `group`, `user`.
+    ObjectType = "object type";
+    /// The id of an object, or of a subject, among those of its type.
+    ObjectId = "object id";
+    /// The name of a relation: `owner`, `member`.
+    Relation = "relation";
     /// The name of an identity provider.
     ProviderId = "provider id";
     /// What a provider calls a subject of its own.

@@ -31,6 +31,7 @@ mod paging;
 pub mod policies;
 pub mod pool;
 pub mod refresh_tokens;
+pub mod relationships;
 pub mod schema;
 pub mod sealing;
 pub mod session;
@@ -50,6 +51,7 @@ pub use migrate::{MigrateError, migrate};
 pub use policies::SqlPolicyStore;
 pub use pool::{Driver, Pooled};
 pub use refresh_tokens::SqlRefreshTokenStore;
+pub use relationships::SqlRelationshipStore;
 pub use sealing::{KeystorePassword, Sealing, SealingError};
 pub use session::SqlSessionStore;
 pub use value::{Kind, Row, Value};
@@ -66,7 +68,8 @@ pub fn ports(database: &Database, sealing: Option<&Sealing>) -> Ports {
         .with_assignments(SqlAssignmentStore(database.clone()))
         .with_codes(SqlCodeStore(database.clone()))
         .with_refresh_tokens(SqlRefreshTokenStore(database.clone()))
-        .with_events(SqlEventStore(database.clone()));
+        .with_events(SqlEventStore(database.clone()))
+        .with_relationships(SqlRelationshipStore(database.clone()));
     match sealing {
         Some(sealing) => ports.with_keystore(SqlKeyStore {
             database: database.clone(),

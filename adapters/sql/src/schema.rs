@@ -40,6 +40,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "events",
         sql: include_str!("schema/004_events.sql"),
     },
+    Migration {
+        number: 5,
+        name: "relationships",
+        sql: include_str!("schema/005_relationships.sql"),
+    },
 ];
 
 /// What stands beside a table and keeps a rule or finds rows, as the steps declare it.
@@ -115,6 +120,7 @@ unique! {
     "auth_events_pkey" ("auth_events.tenant, auth_events.position") => stale("event log");
     "auth_events_one_id" ("auth_events.tenant, auth_events.id") => already_exists("event");
     "auth_events_one_sequence" ("auth_events.tenant, auth_events.stream, auth_events.sequence") => stale("stream");
+    "auth_relationships_pkey" ("auth_relationships.tenant, auth_relationships.subject_type, auth_relationships.subject_id, auth_relationships.subject_relation, auth_relationships.relation, auth_relationships.object_type, auth_relationships.object_id") => already_exists("relationship");
 }
 
 /// The unique key with this name (Postgres) or these columns (SQLite).

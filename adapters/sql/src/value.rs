@@ -4,9 +4,9 @@ use std::fmt;
 
 use portproof_ports::{
     AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, EventId,
-    EventKind, FamilyId, IdentityId, KeyId, LookupDigest, PolicyId, PortError, PortResult,
-    Position, RefreshDigest, RoleId, Sequence, SessionDigest, SessionRef, Span, StreamId,
-    SubjectId, TenantId, Text, Timestamp, Version,
+    EventKind, FamilyId, IdentityId, KeyId, LookupDigest, ObjectId, ObjectType, PolicyId,
+    PortError, PortResult, Position, RefreshDigest, Relation, RoleId, Sequence, SessionDigest,
+    SessionRef, Span, StreamId, SubjectId, TenantId, Text, Timestamp, Version,
 };
 use serde::de::DeserializeOwned;
 
@@ -258,7 +258,7 @@ macro_rules! ids {
 
 ids! {
     TenantId IdentityId CredentialId KeyId PolicyId RoleId SubjectId AttributeName ClientId CodeKind
-    FamilyId SessionRef EventId EventKind StreamId Text
+    FamilyId SessionRef EventId EventKind StreamId ObjectType ObjectId Relation Text
 }
 
 /// The names under which the variants of an enum are stored.

@@ -17,6 +17,7 @@ mod identity;
 mod keystore;
 mod policies;
 mod refresh_tokens;
+mod relationships;
 pub(crate) mod sequences;
 mod session;
 mod small;

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, fmt};
 
 use portproof_ports::{
     AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, Email, EventId,
-    EventKind, Expected, FamilyId, Identifier, IdentityId, Invalid, KeyId, LookupDigest,
-    PageRequest, PasskeyBytes, PasswordHash, Phone, PolicyId, PrivateKey, ProviderId,
-    ProviderSubject, RefreshDigest, RoleId, RuleId, Scope, SealedBytes, SessionDigest, SessionRef,
-    Span, StreamId, SubjectId, TenantId, Text, Timestamp, Username, Version,
+    EventKind, Expected, FamilyId, Identifier, IdentityId, Invalid, KeyId, LookupDigest, ObjectId,
+    ObjectType, PageRequest, PasskeyBytes, PasswordHash, Phone, PolicyId, PrivateKey, ProviderId,
+    ProviderSubject, RefreshDigest, Relation, RoleId, RuleId, Scope, SealedBytes, SessionDigest,
+    SessionRef, Span, StreamId, SubjectId, TenantId, Text, Timestamp, Username, Version,
 };
 use proptest::{
     collection, option,
@@ -176,6 +176,9 @@ few_ids! {
     EventId: "ev" "Ev" "ev " "e%";
     EventKind: "login" "Login" "login " "log%";
     StreamId: "st" "St" "st " "s_";
+    ObjectType: "doc" "do" "do:c" "d%";
+    ObjectId: "a" "A" "c:a" "_";
+    Relation: "in" "In" "in " "i_";
     AttributeName: "at" "At" "__proto__" "a_";
     ProviderId: "idp" "IdP" "idp:7" "id%";
     ProviderSubject: "7" "07" "7 " "7:7";
@@ -373,6 +376,9 @@ mod tests {
         has_all::<EventKind>();
         has_all::<StreamId>();
         has_all::<CodeDigest>();
+        has_all::<ObjectType>();
+        has_all::<ObjectId>();
+        has_all::<Relation>();
         has_all::<RefreshDigest>();
         has_all::<SessionDigest>();
         has_all::<LookupDigest>();

@@ -16,6 +16,7 @@ mod keystore;
 pub(crate) mod lists;
 mod policies;
 mod refresh_tokens;
+mod relationships;
 mod session;
 
 /// The suites of all core ports.
@@ -50,7 +51,7 @@ pub fn oauth() -> Vec<Suite<Ports>> {
 /// The suites of the ports that an engine of many customers needs.
 #[must_use]
 pub fn directory() -> Vec<Suite<Ports>> {
-    vec![]
+    vec![relationships::suite()]
 }
 
 /// The suites of the ports that keep what happened.

@@ -26,6 +26,7 @@ mod keystore;
 mod policies;
 mod random;
 mod refresh_tokens;
+mod relationships;
 mod session;
 
 /// All mutants of all ports.
@@ -43,6 +44,7 @@ pub fn all() -> Vec<Mutant<Ports>> {
         codes::mutants(),
         refresh_tokens::mutants(),
         events::mutants(),
+        relationships::mutants(),
     ]
     .into_iter()
     .flatten()

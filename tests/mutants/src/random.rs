@@ -39,6 +39,7 @@ pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
         "codes" codes,
         "refresh_tokens" refresh_tokens,
         "events" events,
+        "relationships" relationships,
     ]
 }
 

@@ -91,6 +91,9 @@ pub(crate) async fn has_kept(ports: &Ports, session: &Session) {
     let events = ports.events.as_ref().unwrap();
     let event = EventId::new("new").unwrap();
     assert_eq!(events.get(&tenant, &event).await, Ok(None));
+    let edges = ports.relationships.as_ref().unwrap();
+    let every = (&EdgeFilter::EVERY, HowMany::Every);
+    assert_eq!(edges.delete_where(&tenant, every.0, every.1).await, Ok(0));
 }
 
 /// Drops every index that the steps declare, one after the other, and puts it back: `ready` notices
