@@ -157,7 +157,7 @@ impl Inside {
             State::Open(open) => Ok(Lent {
                 place: Arc::clone(&self.place),
                 open: Some(open),
-                why: PortError::Unavailable("a call in the transaction was dropped".into()),
+                why: PortError::Unavailable("a call in the transaction was not done".into()),
                 _turn: turn,
             }),
             // Nobody has it whose turn it is not.

@@ -155,6 +155,7 @@ impl Target for Modest {
 }
 
 /// Refuses the methods of every capability.
+#[derive(Clone)]
 struct Refuse;
 
 impl Wrap for Refuse {
