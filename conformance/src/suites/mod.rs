@@ -16,8 +16,9 @@ pub(crate) mod lists;
 mod policies;
 mod refresh_tokens;
 mod session;
+mod transactions;
 
-/// The suites of all core ports.
+/// The suites of all core ports, and of transactions over whatever ports there are.
 #[must_use]
 pub fn core() -> Vec<Suite<Ports>> {
     vec![
@@ -27,6 +28,7 @@ pub fn core() -> Vec<Suite<Ports>> {
         keystore::suite(),
         policies::suite(),
         assignments::suite(),
+        transactions::suite(),
     ]
 }
 
