@@ -179,6 +179,7 @@ impl Target for Through {
             codes: CodeStore, with_codes;
             refresh_tokens: RefreshTokenStore, with_refresh_tokens;
         }
+        held.transactions = ports.transactions;
         Ok(held)
     }
 }

@@ -33,7 +33,8 @@ pub(crate) async fn one_connection_is_enough(ports: &Ports) {
     kept.create(tenant, session(b"3"), at(1)).await.unwrap();
     drop(open);
     let outside = ports.session.as_ref().unwrap();
-    let get = outside.get(tenant, &SessionDigest::of(b"3"), at(2));
+    let third = SessionDigest::of(b"3");
+    let get = outside.get(tenant, &third, at(2));
     let found = tokio::time::timeout(Duration::from_secs(30), get).await;
     assert_eq!(found.unwrap(), Ok(None));
     let refused = kept.get(tenant, &SessionDigest::of(b"1"), at(2)).await;

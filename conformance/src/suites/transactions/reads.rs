@@ -68,22 +68,21 @@ async fn all_or_nothing(w: &Bundle) -> Checked {
                     let mut seen = None;
                     for probe in probes.iter().chain(probes.first()) {
                         let views = probe.look(&ports, &tenant, &name).await?;
-                        for view in views {
-                            match (view, seen) {
-                                (Some(view), _) if number % 2 == 1 => {
-                                    return Err(Failure::new(format!(
-                                        "expected that nothing is seen of a transaction that is rolled back, got {view}"
-                                    )));
-                                }
-                                (Some(_), _) => seen = Some(probe.port()),
-                                (None, Some(port)) => {
-                                    return Err(Failure::new(format!(
-                                        "expected that {name:?} is seen in {} once it is in {port}",
-                                        probe.port()
-                                    )));
-                                }
-                                (None, None) => {}
-                            }
+                        // The reads of one look are not of one moment.
+                        let is_seen = views.iter().any(Option::is_some);
+                        if is_seen && number % 2 == 1 {
+                            return Err(Failure::new(format!(
+                                "expected that nothing is seen of a transaction that is rolled back, got {views:?}"
+                            )));
+                        }
+                        if let (Some(port), true) = (seen, views.iter().any(Option::is_none)) {
+                            return Err(Failure::new(format!(
+                                "expected that {name:?} is seen in {} once it is in {port}, got {views:?}",
+                                probe.port()
+                            )));
+                        }
+                        if is_seen {
+                            seen = Some(probe.port());
                         }
                     }
                     yield_now().await;
