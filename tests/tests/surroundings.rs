@@ -181,6 +181,7 @@ impl Target for Through {
             events: EventStore, with_events;
             relationships: RelationshipStore, with_relationships;
         }
+        held.transactions = ports.transactions;
         Ok(held)
     }
 }

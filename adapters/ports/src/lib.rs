@@ -19,6 +19,8 @@
 //! - Mutable records carry a [`Version`]; an update names the version it saw and is
 //!   [`PortError::Stale`] when that is not the stored one.
 //! - Lists are pages in an order that the method names; see [`PageRequest`].
+//! - Several calls are done together or not at all in a transaction, where the adapter offers them; see
+//!   [`transactions`].
 //!
 //! ```
 //! use portproof_ports::{SessionStore, SessionDigest, PortResult, TenantId, Timestamp};
@@ -54,6 +56,7 @@ pub mod relationships;
 pub mod secret;
 pub mod session;
 pub mod time;
+pub mod transactions;
 
 pub use assignments::*;
 pub use bundle::{Ports, Wrap};
@@ -74,6 +77,7 @@ pub use relationships::*;
 pub use secret::*;
 pub use session::*;
 pub use time::{Span, Timestamp};
+pub use transactions::{PortsTransaction, Transactions, in_transaction};
 
 // What the code that `#[port]` writes needs to name.
 #[doc(hidden)]

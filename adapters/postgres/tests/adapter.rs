@@ -8,12 +8,14 @@
 #[path = "../../sql/tests/shared/mod.rs"]
 mod shared;
 mod support;
+#[path = "../../sql/tests/shared/transactions.rs"]
+mod transactions;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
 use portproof_ports::{
-    ErrorKind, Identifier, IdentityFilter, IdentityId, IdentityKind, KeyId, NewIdentifier,
-    NewIdentity, PageRequest, PortError, PortResult, Ports, Username,
+    ErrorKind, Expected, Identifier, IdentityFilter, IdentityId, IdentityKind, KeyId,
+    NewIdentifier, NewIdentity, PageRequest, PortError, PortResult, Ports, RoleId, Username,
 };
 use portproof_postgres::{
     ConnectError, MigrateError, PostgresAdapter, PostgresOptions, SealingError,
@@ -433,4 +435,56 @@ async fn keys_are_sealed_and_resealed() {
             .keystore
             .is_none()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_needs_one_connection() {
+    let options = fresh("test_transactions").await.pool_size(1);
+    let ports = options.connect().await.unwrap().ports();
+    transactions::one_connection_is_enough(&ports).await;
+    transactions::a_running_call_ends_with_its_transaction(&ports).await;
+}
+
+/// What it read stays as it was, also when it changed outside; what it would write over that is told,
+/// and nothing of it can be committed any more.
+#[tokio::test]
+async fn a_transaction_that_met_another_is_lost() {
+    let ports = fresh("test_lost").await.connect().await.unwrap().ports();
+    let (tenant, id) = (tenant("lost"), RoleId::new("counted").unwrap());
+    let save = async |ports: &portproof_ports::Ports, name| {
+        let (policies, role) = (ports.policies.as_ref(), transactions::role("counted", name));
+        let saved = policies
+            .unwrap()
+            .save_role(&tenant, Expected::Anything, role, at(1));
+        saved.await.map(|saved| saved.draft.name)
+    };
+    let name = async |ports: &portproof_ports::Ports| {
+        let found = ports.policies.as_ref().unwrap().get_role(&tenant, &id);
+        found
+            .await
+            .map(|found| found.unwrap().draft.name.as_str().to_owned())
+    };
+    save(&ports, "stored").await.unwrap();
+
+    let open = transactions::begin(&ports).await;
+    let session = new_session(b"undone", "ada");
+    let sessions = open.ports().session.clone().unwrap();
+    sessions
+        .create(&tenant, session.clone(), at(1))
+        .await
+        .unwrap();
+    assert_eq!(name(open.ports()).await.unwrap(), "stored");
+    save(&ports, "changed outside").await.unwrap();
+    assert_eq!(name(open.ports()).await.unwrap(), "stored");
+    let lost = PortError::lost_transaction();
+    assert_eq!(
+        save(open.ports(), "changed inside").await,
+        Err(lost.clone())
+    );
+    assert_eq!(name(open.ports()).await, Err(lost.clone()));
+    assert_eq!(open.commit().await, Err(lost));
+
+    assert_eq!(name(&ports).await.unwrap(), "changed outside");
+    let sessions = ports.session.as_ref().unwrap();
+    assert_eq!(sessions.get(&tenant, &session.id, at(2)).await, Ok(None));
 }

@@ -12,6 +12,9 @@
 //! - A write is one conditional statement where it can be, and a transaction that locks what it
 //!   decides by where it cannot. One that met another transaction is tried again, for a while.
 //! - A call may be dropped wherever it waits: what it held is closed, and so undone.
+//!
+//! The stores know nothing of [transactions](transactions) over several calls: in one they are the
+//! same stores, over a database that is an open transaction.
 
 use portproof_ports::Ports;
 
@@ -35,6 +38,7 @@ pub mod relationships;
 pub mod schema;
 pub mod sealing;
 pub mod session;
+pub mod transactions;
 pub mod value;
 
 pub use assignments::SqlAssignmentStore;
@@ -54,12 +58,21 @@ pub use refresh_tokens::SqlRefreshTokenStore;
 pub use relationships::SqlRelationshipStore;
 pub use sealing::{KeystorePassword, Sealing, SealingError};
 pub use session::SqlSessionStore;
+pub use transactions::SqlTransactions;
 pub use value::{Kind, Row, Value};
 
-/// The ports on a database: all of them with `sealing`, and all but the keystore without it, since
-/// private keys never rest in the clear.
+/// The ports on a database, and transactions over them: all with `sealing`, and all but the keystore
+/// without it, since private keys never rest in the clear.
 #[must_use]
 pub fn ports(database: &Database, sealing: Option<&Sealing>) -> Ports {
+    stores(database, sealing).with_transactions(SqlTransactions {
+        database: database.clone(),
+        sealing: sealing.cloned(),
+    })
+}
+
+/// The ports alone.
+fn stores(database: &Database, sealing: Option<&Sealing>) -> Ports {
     let ports = Ports::default()
         .with_identity(SqlIdentityStore(database.clone()))
         .with_session(SqlSessionStore(database.clone()))

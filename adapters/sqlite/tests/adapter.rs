@@ -8,6 +8,8 @@
 #[path = "../../sql/tests/shared/mod.rs"]
 mod shared;
 mod support;
+#[path = "../../sql/tests/shared/transactions.rs"]
+mod transactions;
 
 use std::path::Path;
 
@@ -272,4 +274,13 @@ async fn what_cannot_be_read_is_corrupt() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_needs_one_connection() {
+    let directory = Directory::new("transactions").unwrap();
+    let options = options(&directory.file()).readers(1);
+    let ports = options.open().await.unwrap().ports();
+    transactions::one_connection_is_enough(&ports).await;
+    transactions::a_running_call_ends_with_its_transaction(&ports).await;
 }

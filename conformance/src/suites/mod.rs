@@ -18,8 +18,9 @@ mod policies;
 mod refresh_tokens;
 mod relationships;
 mod session;
+mod transactions;
 
-/// The suites of all core ports.
+/// The suites of all core ports, and of transactions over whatever ports there are.
 #[must_use]
 pub fn core() -> Vec<Suite<Ports>> {
     vec![
@@ -29,6 +30,7 @@ pub fn core() -> Vec<Suite<Ports>> {
         keystore::suite(),
         policies::suite(),
         assignments::suite(),
+        transactions::suite(),
     ]
 }
 

@@ -28,6 +28,7 @@ mod random;
 mod refresh_tokens;
 mod relationships;
 mod session;
+mod transactions;
 
 /// All mutants of all ports.
 #[must_use]
@@ -45,6 +46,7 @@ pub fn all() -> Vec<Mutant<Ports>> {
         refresh_tokens::mutants(),
         events::mutants(),
         relationships::mutants(),
+        transactions::mutants(),
     ]
     .into_iter()
     .flatten()
@@ -159,6 +161,7 @@ impl Target for Modest {
 }
 
 /// Refuses the methods of every capability.
+#[derive(Clone)]
 struct Refuse;
 
 impl Wrap for Refuse {

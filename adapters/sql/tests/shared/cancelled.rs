@@ -37,12 +37,20 @@ impl Target for Handles {
     }
 }
 
-/// The rules that drop a call after each of its polls.
+/// The rules that drop a call after each of its polls, and those that drop a transaction.
 fn rules() -> Vec<&'static str> {
     let mut ids: Vec<_> = catalogue().iter().map(|rule| rule.id).collect();
-    ids.retain(|id| id.ends_with("::cancelled_is_whole"));
+    ids.retain(|id| id.ends_with("::cancelled_is_whole") || DROP_TRANSACTIONS.contains(id));
     ids
 }
+
+/// The rules that leave it to the drop of a transaction to undo it.
+const DROP_TRANSACTIONS: [&str; 4] = [
+    "transactions::panic::leaves_nothing",
+    "transactions::drop::leaves_nothing",
+    "transactions::turns::leave_all_in_order",
+    "transactions::calls::dropped_is_whole",
+];
 
 /// Runs these of the [`rules`].
 async fn check(rules: &[&str], first: &Ports, second: &Ports) -> Report {

@@ -192,6 +192,14 @@ impl Transaction for Open {
         self.0.script(sql).await
     }
 
+    async fn mark(&mut self) -> Result<(), Failure> {
+        self.0.mark().await
+    }
+
+    async fn undo_to_mark(&mut self) -> Result<(), Failure> {
+        self.0.undo_to_mark().await
+    }
+
     async fn commit(self: Box<Self>) -> Result<(), Failure> {
         counted(self.0.commit().await)
     }
