@@ -12,7 +12,7 @@ use portproof_postgres::PostgresAdapter;
 use portproof_sqlite::SqliteAdapter;
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, SqliteConnection,
-    sqlite::SqliteConnectOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 use tempfile::TempDir;
 
@@ -47,9 +47,13 @@ impl Place {
             Self::Sqlite(folder) => {
                 let file = folder.path().join(format!("{}.sqlite", rows.0));
                 SqliteAdapter::options(&file).open().await?;
+                // Quick, and of no use when it is cut off. The adapter sets what it needs again.
                 let options = SqliteConnectOptions::new()
                     .filename(&file)
-                    .foreign_keys(false);
+                    .foreign_keys(false)
+                    .journal_mode(SqliteJournalMode::Off)
+                    .synchronous(SqliteSynchronous::Off)
+                    .pragma("cache_size", "-1000000");
                 load_sqlite(&mut options.connect().await?, rows).await?;
                 SqliteAdapter::options(&file).open().await?.ports()
             }
@@ -71,16 +75,12 @@ impl Place {
 }
 
 async fn load_sqlite(connection: &mut SqliteConnection, rows: Rows) -> Done<()> {
-    connection.execute("PRAGMA synchronous = off").await?;
     let mut transaction = connection.begin().await?;
     for sql in Sql::Sqlite.load(rows) {
         transaction.execute(AssertSqlSafe(sql)).await?;
     }
     transaction.commit().await?;
     connection.execute("ANALYZE").await?;
-    connection
-        .execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        .await?;
     Ok(())
 }
 
