@@ -200,6 +200,7 @@ async fn dropped_call(w: &Bundle) -> Checked {
     /// More polls than a call needs.
     const MOST_POLLS: u32 = 200;
     let transactions = some("transactions", w.first.transactions.clone())?;
+    let mut lost = Vec::new();
     for polls in 1..MOST_POLLS {
         let [whole, dropped, after] =
             ["whole", "dropped", "after"].map(|name| format!("{name} {polls}"));
@@ -231,6 +232,7 @@ async fn dropped_call(w: &Bundle) -> Checked {
             Err(PortError::Unavailable(_)) if answer.is_none() => {
                 w.shows(&w.second, &whole, false, &when).await?;
                 w.shows(&w.second, &after, false, &when).await?;
+                lost.push(whole);
             }
             Err(error) => return Err(error.clone().into()),
         }
@@ -254,6 +256,10 @@ async fn dropped_call(w: &Bundle) -> Checked {
             &expected,
         )?;
         if answer.is_some() {
+            // Nor did a later transaction commit what an earlier one left on its connection.
+            for whole in &lost {
+                w.shows(&w.second, whole, false, "in the end").await?;
+            }
             return w.goes_on("afterwards").await;
         }
     }

@@ -28,7 +28,7 @@ impl Records for Bundle {
     }
 
     async fn prepare(&self, tenant: &TenantId) -> Checked {
-        for probe in &self.probes {
+        for probe in self.few() {
             probe.write(&self.first, tenant, "older").await?;
         }
         Ok(())
@@ -37,7 +37,7 @@ impl Records for Bundle {
     async fn look(&self, store: &Arc<Ports>, tenant: &TenantId) -> Result<Vec<Views>, Failure> {
         let mut all = Vec::new();
         for name in ["older", "new"] {
-            for probe in &self.probes {
+            for probe in self.few() {
                 all.push(probe.look(store, tenant, name).await?);
             }
         }
@@ -45,14 +45,14 @@ impl Records for Bundle {
     }
 
     async fn mark(&self, store: &Arc<Ports>, tenant: &TenantId) -> Checked {
-        for probe in &self.probes {
+        for probe in self.few() {
             probe.write(store, tenant, "mark").await?;
         }
         Ok(())
     }
 
     async fn is_marked(&self, store: &Arc<Ports>, tenant: &TenantId) -> Result<bool, Failure> {
-        for probe in &self.probes {
+        for probe in self.few() {
             let views = probe.look(store, tenant, "mark").await?;
             if views.iter().any(Option::is_none) {
                 return Ok(false);
@@ -71,7 +71,7 @@ impl Records for Bundle {
     source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
 )]
 async fn cancelled(w: &Bundle) -> Checked {
-    let probes = &w.probes;
+    let probes = &w.few();
     whole(w, |ports, tenant| async move {
         in_transaction(&ports, |inside| async move {
             for probe in probes {

@@ -5,7 +5,7 @@ use std::{future::pending, panic::resume_unwind, sync::Arc};
 use portproof_ports::{ErrorKind, PortError, PortResult, Ports, in_transaction};
 use tokio::sync::oneshot;
 
-use super::{Bundle, Probe};
+use super::Bundle;
 use crate::{
     Case, Checked, Failure, cases,
     check::{equal, fails, holds, some},
@@ -180,14 +180,8 @@ async fn kept_ports(w: &Bundle) -> Checked {
     source = "pgx #2481: connections with an open transaction went back to the pool"
 )]
 async fn many_in_turn(w: &Bundle) -> Checked {
-    // Enough for any pool of ordinary size, in the ports at both ends.
-    let ends = [w.probes.first(), w.probes.last()];
-    let probes: Vec<&'static dyn Probe> = ends.into_iter().flatten().copied().collect();
-    let probes = if w.probes.len() > 1 {
-        probes
-    } else {
-        w.probes.clone()
-    };
+    // More than any pool of ordinary size has.
+    let probes = w.few();
     for turn in 0..48 {
         let name = format!("turn {turn}");
         let (ports, tenant, probes) = (Arc::clone(&w.first), w.tenant.clone(), probes.clone());

@@ -9,11 +9,7 @@ use portproof_ports::{Ports, in_transaction};
 use tokio::task::yield_now;
 
 use super::Bundle;
-use crate::{
-    Case, Checked, Failure, cases,
-    check::{holds, some},
-    rule,
-};
+use crate::{Case, Checked, Failure, cases, check::some, rule};
 
 pub(super) fn cases() -> Vec<Case<Ports>> {
     cases![own_writes, all_or_nothing]
@@ -54,11 +50,11 @@ async fn all_or_nothing(w: &Bundle) -> Checked {
     const ROUNDS: usize = 24;
     let round = Arc::new(AtomicUsize::new(0));
     let over = Arc::new(AtomicBool::new(false));
-    let probes = w.probes.clone();
+    let few = &w.few();
     let readers: Vec<_> = [&w.second, &w.second, &w.first]
         .into_iter()
         .map(|ports| {
-            let (ports, tenant, probes) = (Arc::clone(ports), w.tenant.clone(), probes.clone());
+            let (ports, tenant, probes) = (Arc::clone(ports), w.tenant.clone(), few.clone());
             let (round, over) = (Arc::clone(&round), Arc::clone(&over));
             tokio::spawn(async move {
                 while !over.load(Ordering::SeqCst) {
@@ -95,7 +91,7 @@ async fn all_or_nothing(w: &Bundle) -> Checked {
     for number in 0..ROUNDS {
         round.store(number, Ordering::SeqCst);
         written = in_transaction(&w.first, |inside| async move {
-            for probe in &w.probes {
+            for probe in few {
                 let name = format!("round {number}");
                 probe.write(&inside, &w.tenant, &name).await?;
                 for _ in 0..8 {
@@ -123,7 +119,10 @@ async fn all_or_nothing(w: &Bundle) -> Checked {
     written?;
     for number in 0..ROUNDS {
         let (name, stored) = (format!("round {number}"), number % 2 == 0);
-        w.shows(&w.second, &name, stored, "in the end").await?;
+        for probe in few {
+            w.shows_of(*probe, &w.second, &name, stored, "in the end")
+                .await?;
+        }
     }
-    holds(!w.probes.is_empty(), "something was looked at")
+    w.goes_on("afterwards").await
 }
