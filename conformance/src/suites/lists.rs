@@ -49,7 +49,7 @@ where
     let pages = walk::pages(1000, &list).await?;
     let sizes: Vec<usize> = pages.iter().map(Vec::len).collect();
     let full = std::iter::repeat_n(1000, count / 1000);
-    let rest = (count % 1000 > 0).then_some(count % 1000);
+    let rest = Some(count % 1000).filter(|rest| *rest > 0);
     let expected: Vec<usize> = full.chain(rest).collect();
     equal(
         &format!("{what}: how many each page holds"),

@@ -17,6 +17,7 @@ use crate::{Checked, Context, Failure, Suite, World, check::equal};
 
 mod cancelled;
 mod changes;
+mod ends;
 mod graces;
 mod lists;
 mod records;
@@ -42,6 +43,7 @@ pub(super) fn suite() -> Suite<Ports> {
         graces::cases(),
         uses::cases(),
         lists::cases(),
+        ends::cases(),
         walls::cases(),
         random::cases(),
         cancelled::cases(),
