@@ -84,7 +84,7 @@ pub(crate) async fn plans(backend: impl Backend, explain: &'static str) -> Plans
 }
 
 /// The most statements that a call of each method ran.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Counts(Arc<Mutex<BTreeMap<String, u32>>>);
 
 impl Wrap for Counts {

@@ -6,11 +6,13 @@ use std::{collections::BTreeMap, fmt, num::NonZeroU32};
 
 use portproof_ports::{
     AttributeChange, AttributeName, BoundTo, ClientId, CodeDigest, CodeKind, CredentialId,
-    CredentialKind, Email, ErrorKind, Expected, FamilyId, GrantScope, Identifier, IdentityFilter,
-    IdentityId, IdentityKind, KeyId, KeyUse, Kinds, LookupDigest, NewCode, NewCredential,
-    NewFamily, NewGrant, NewIdentifier, NewIdentity, NewKey, NewSession, PageRequest, PortError,
-    PortResult, Ports, PrivateKey, RefreshDigest, RoleDraft, RoleId, Secret, SessionDigest, Span,
-    SubjectId, TenantId, Text, Window, async_trait,
+    CredentialKind, Edge, EdgeBatch, EdgeWrite, Email, ErrorKind, EventBatch, EventFilter, EventId,
+    EventKind, Expected, ExpectedHead, FamilyId, GrantScope, Identifier, IdentityFilter,
+    IdentityId, IdentityKind, KeyId, KeyUse, Kinds, LookupDigest, NewCode, NewCredential, NewEvent,
+    NewFamily, NewGrant, NewIdentifier, NewIdentity, NewKey, NewSession, ObjectId, ObjectRef,
+    ObjectType, PageRequest, PortError, PortResult, Ports, PrivateKey, RefreshDigest, Relation,
+    Relationship, RoleDraft, RoleId, Secret, Sequence, SessionDigest, Span, StreamId, SubjectId,
+    SubjectRef, TenantId, Text, WhichRelations, WhichTypes, Window, async_trait,
 };
 
 use crate::suites::fixture::{START, day, document, minute};
@@ -54,6 +56,8 @@ pub(super) const PROBES: &[&dyn Probe] = &[
     &Assignments,
     &Codes,
     &RefreshTokens,
+    &Events,
+    &Relationships,
 ];
 
 struct Identities;
@@ -64,6 +68,8 @@ struct Policies;
 struct Assignments;
 struct Codes;
 struct RefreshTokens;
+struct Events;
+struct Relationships;
 
 /// The port of this name in the bundle.
 macro_rules! port {
@@ -364,6 +370,109 @@ impl Probe for RefreshTokens {
         Ok(vec![
             shown(store.get(tenant, &token, minute(1)).await?),
             shown(listed.items.into_iter().find(|found| found.id == id)),
+        ])
+    }
+}
+
+/// An event of this name, which tells this.
+async fn append(ports: &Ports, tenant: &TenantId, name: &str, told: &str) -> PortResult<()> {
+    let event = NewEvent {
+        id: EventId::new(name)?,
+        kind: EventKind::new("signed.up")?,
+        subject: Some(SubjectId::new("Ada")?),
+        occurred_at: START,
+        payload: data(told)?,
+    };
+    let (stream, events) = (StreamId::new(name)?, EventBatch::of(event));
+    let appended = port!(ports.events)
+        .append(tenant, &stream, ExpectedHead::Anything, &events, START)
+        .await;
+    appended.map(drop)
+}
+
+#[async_trait]
+impl Probe for Events {
+    fn port(&self) -> &'static str {
+        "events"
+    }
+
+    async fn write(&self, ports: &Ports, tenant: &TenantId, name: &str) -> PortResult<()> {
+        append(ports, tenant, name, name).await
+    }
+
+    // The same again is a retry, which is answered.
+    async fn refused(
+        &self,
+        ports: &Ports,
+        tenant: &TenantId,
+        name: &str,
+    ) -> (PortResult<()>, ErrorKind) {
+        let told = append(ports, tenant, name, "something else").await;
+        (told, ErrorKind::AlreadyExists)
+    }
+
+    async fn look(&self, ports: &Ports, tenant: &TenantId, name: &str) -> PortResult<Views> {
+        let (store, id, stream) = (
+            port!(ports.events),
+            EventId::new(name)?,
+            StreamId::new(name)?,
+        );
+        let all = all()?;
+        let in_stream = store.read(tenant, &stream, Sequence::FIRST, &all).await?;
+        let found = store.query(tenant, &EventFilter::EVERYTHING, &all).await?;
+        Ok(vec![
+            shown(store.get(tenant, &id).await?),
+            shown(store.head(tenant, &stream).await?),
+            shown(in_stream.items.into_iter().next()),
+            shown(found.items.into_iter().find(|found| found.id == id)),
+        ])
+    }
+}
+
+/// The edge of this name.
+fn edge(name: &str) -> PortResult<Edge> {
+    let object = |kind, id| -> PortResult<ObjectRef> {
+        Ok(ObjectRef {
+            kind: ObjectType::new(kind)?,
+            id: ObjectId::new(id)?,
+        })
+    };
+    Ok(Edge {
+        subject: SubjectRef::Object(object("user", name)?),
+        relation: Relation::new("owner")?,
+        object: object("document", "report")?,
+    })
+}
+
+#[async_trait]
+impl Probe for Relationships {
+    fn port(&self) -> &'static str {
+        "relationships"
+    }
+
+    async fn write(&self, ports: &Ports, tenant: &TenantId, name: &str) -> PortResult<()> {
+        let created = EdgeWrite::Create(Relationship {
+            edge: edge(name)?,
+            caveat: Some(data(name)?),
+            until: Some(day(90)),
+        });
+        let batch = EdgeBatch::new(vec![created])?;
+        port!(ports.relationships)
+            .write(tenant, &batch, START)
+            .await
+    }
+
+    async fn look(&self, ports: &Ports, tenant: &TenantId, name: &str) -> PortResult<Views> {
+        let (store, edge, all) = (port!(ports.relationships), edge(name)?, all()?);
+        let (every, types) = (WhichRelations::Every, WhichTypes::Every);
+        let from = store.from(tenant, &edge.subject, &every, &types, START, &all);
+        let from = from.await?.items.into_iter().next();
+        let to = store.to(tenant, &edge.object, &every, &types, START, &all);
+        let mut to = to.await?.items.into_iter();
+        Ok(vec![
+            shown(store.get(tenant, &edge, START).await?),
+            shown(from),
+            shown(to.find(|found| found.edge == edge)),
         ])
     }
 }
