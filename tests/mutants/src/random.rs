@@ -51,7 +51,7 @@ fn forgetful<P: Port + ?Sized>(
     breaks: &'static str,
     slot: Slot<P>,
 ) -> Mutant<Ports> {
-    const READS: [&str; 10] = [
+    const READS: [&str; 12] = [
         "get",
         "peek",
         "find",
@@ -62,6 +62,8 @@ fn forgetful<P: Port + ?Sized>(
         "roles_of",
         "attributes",
         "policy",
+        "exists",
+        "from",
     ];
     Mutant::new(id, breaks, move |mut ports: Ports, _| {
         let cache: Arc<Mutex<BTreeMap<String, Outcome<P>>>> = Arc::default();

@@ -127,6 +127,7 @@ fn grid() -> Result<Vec<Edge>, Failure> {
         "user:ada",
         "user:Ada",
         "group:ada",
+        "group:Ada",
         "group:ada#member",
         "group:ada#Member",
         "user:ada#member",

@@ -249,5 +249,5 @@ async fn to_refuses_a_foreign_cursor(w: &Graph) -> Checked {
         .store
         .to(tenant, &object("doc:a%")?, &all.0, &all.1, minute(1), &page)
         .await?;
-    equal("how many follow the cursor's", &rest.items.len(), &17)
+    equal("how many follow the cursor's", &rest.items.len(), &20)
 }
