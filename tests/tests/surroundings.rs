@@ -10,8 +10,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use portproof::{Manifest, Opened, Target, Verdict, async_trait, check};
 use portproof_database::Server;
 use portproof_ports::{
-    AssignmentStore, CodeStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, Ports,
-    RefreshTokenStore, RelationshipStore, SessionStore,
+    AssignmentStore, CodeStore, CredentialStore, EventStore, IdentityStore, KeyStore, PolicyStore,
+    Ports, RefreshTokenStore, RelationshipStore, SessionStore,
 };
 use portproof_tests::{Memory, Place, Postgres, Sqlite};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};

@@ -33,10 +33,12 @@ pub(crate) type Plans = BTreeMap<String, Vec<String>>;
 const MOST: u32 = 10;
 
 /// The methods that are given many at once, which are written in hundreds, tens and ones.
-const BATCHES: [&str; 3] = [
+const BATCHES: [&str; 5] = [
     "assignments.assign_many",
     "assignments.merge_attributes",
+    "events.append",
     "identity.create",
+    "relationships.write",
 ];
 /// The most hundreds, tens and ones of up to a thousand.
 const PIECES: u32 = 27;

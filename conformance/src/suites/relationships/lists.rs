@@ -111,12 +111,12 @@ async fn from_is_complete_and_ordered(w: &Graph) -> Checked {
     w.put(&w.tenant, std::slice::from_ref(&other)).await?;
     let from = subject("group:many#member")?;
     walks_answer("the edges from a set", &expected, |page| {
-        w.from_page(&w.tenant, &from, START, page)
+        w.page_from(&w.tenant, &from, START, page)
     })
     .await?;
     let from = subject("group:many")?;
     walks_answer("the edges from its object", &[other], |page| {
-        w.from_page(&w.tenant, &from, START, page)
+        w.page_from(&w.tenant, &from, START, page)
     })
     .await
 }
@@ -193,7 +193,7 @@ async fn from_is_complete_at_any_length(w: &Graph) -> Checked {
         .collect::<Result<_, Failure>>()?;
     w.put_plain(&tenant, &edges).await?;
     let from = subject("user:many")?;
-    walks_of_many(&edges, |page| w.from_page(&tenant, &from, START, page)).await
+    walks_of_many(&edges, |page| w.page_from(&tenant, &from, START, page)).await
 }
 
 /// An object with thousands of edges is walked to its end, also by whoever changes the size of the pages
@@ -266,12 +266,12 @@ async fn from_nobody_is_empty(w: &Graph) -> Checked {
 async fn from_refuses_a_damaged_cursor(w: &Graph) -> Checked {
     w.put(&w.tenant, &in_order_from()?).await?;
     let from = subject("group:many#member")?;
-    let list = |page| w.from_page(&w.tenant, &from, START, page);
+    let list = |page| w.page_from(&w.tenant, &from, START, page);
     let (_, cursor) = first_item(list).await?;
     refuses_damaged(&cursor, list).await?;
     let other = subject("user:Ada")?;
     refuses_cursor("a cursor in another subject's list", cursor, |page| {
-        w.from_page(&w.tenant, &other, START, page)
+        w.page_from(&w.tenant, &other, START, page)
     })
     .await
 }

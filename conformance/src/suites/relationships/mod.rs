@@ -328,11 +328,11 @@ impl Graph {
         subject: &SubjectRef,
         now: Timestamp,
     ) -> Result<Vec<Relationship>, Failure> {
-        walk::all(1000, |page| self.from_page(tenant, subject, now, page)).await
+        walk::all(1000, |page| self.page_from(tenant, subject, now, page)).await
     }
 
     /// A page of all edges of a subject.
-    async fn from_page(
+    async fn page_from(
         &self,
         tenant: &TenantId,
         subject: &SubjectRef,

@@ -48,7 +48,7 @@ fn narrowings(types: [&str; 2]) -> Result<Vec<(WhichRelations, WhichTypes)>, Fai
 
 /// The lists that most of this is about.
 impl Graph {
-    async fn from_set(
+    async fn page_of_set(
         &self,
         tenant: &TenantId,
         (relations, types): &(WhichRelations, WhichTypes),
@@ -108,7 +108,7 @@ async fn from_is_narrowed(w: &Graph) -> Checked {
         })?;
         expected.sort_by(|one, two| one.edge.cmp(&two.edge));
         let what = format!("the edges in {relations:?} to {types:?}");
-        let list = |page| w.from_set(&tenant, &narrowing, page);
+        let list = |page| w.page_of_set(&tenant, &narrowing, page);
         walks_answer(&what, &expected, list).await?;
     }
     Ok(())
@@ -171,7 +171,7 @@ async fn from_refuses_a_foreign_cursor(w: &Graph) -> Checked {
         w.put_plain(tenant, &grid()?).await?;
     }
     let all = (WhichRelations::Every, WhichTypes::Every);
-    let list = |page| w.from_set(tenant, &all, page);
+    let list = |page| w.page_of_set(tenant, &all, page);
     let (_, cursor) = first_item(list).await?;
     for from in [
         "group:ada",
@@ -181,18 +181,18 @@ async fn from_refuses_a_foreign_cursor(w: &Graph) -> Checked {
     ] {
         let from = subject(from)?;
         let what = "a cursor in another subject's list";
-        let list = |page| w.from_page(tenant, &from, START, page);
+        let list = |page| w.page_from(tenant, &from, START, page);
         refuses_cursor(what, cursor.clone(), list).await?;
     }
     for narrowing in narrower("doc")? {
         let what = "a cursor in a narrower list";
-        let list = |page| w.from_set(tenant, &narrowing, page);
+        let list = |page| w.page_of_set(tenant, &narrowing, page);
         refuses_cursor(what, cursor.clone(), list).await?;
         let (_, narrow) = first_item(list).await?;
-        let list = |page| w.from_set(tenant, &all, page);
+        let list = |page| w.page_of_set(tenant, &all, page);
         refuses_cursor("a narrower list's cursor", narrow, list).await?;
     }
-    let list = |page| w.from_set(elsewhere, &all, page);
+    let list = |page| w.page_of_set(elsewhere, &all, page);
     refuses_cursor("a cursor in another tenant's list", cursor.clone(), list).await?;
     let group = object("group:ada")?;
     let list = |page| w.to_page(tenant, &group, START, page);
@@ -242,7 +242,7 @@ async fn to_refuses_a_foreign_cursor(w: &Graph) -> Checked {
     let list = |page| w.to_doc(elsewhere, &all, page);
     refuses_cursor("a cursor in another tenant's list", cursor.clone(), list).await?;
     let from = subject("doc:a%")?;
-    let list = |page| w.from_page(tenant, &from, START, page);
+    let list = |page| w.page_from(tenant, &from, START, page);
     refuses_cursor("a cursor in the list from a subject", cursor.clone(), list).await?;
     let page = PageRequest::first(100)?.following(cursor);
     let rest = w

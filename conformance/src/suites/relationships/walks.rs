@@ -55,7 +55,7 @@ impl Eight {
     ) -> Result<portproof_ports::Page<Relationship>, Failure> {
         Ok(if self.is_from {
             let from = subject("user:walked")?;
-            w.from_page(&w.tenant, &from, START, page).await?
+            w.page_from(&w.tenant, &from, START, page).await?
         } else {
             let to = object("doc:walked")?;
             w.to_page(&w.tenant, &to, START, page).await?
