@@ -13,7 +13,7 @@
 //!   decides by where it cannot. One that met another transaction is tried again, for a while.
 //! - A call may be dropped wherever it waits: what it held is closed, and so undone.
 //!
-//! The stores know nothing of [transactions](transactions) over several calls: in one they are the
+//! The stores know nothing of [transactions] over several calls: in one they are the
 //! same stores, over a database that is an open transaction.
 
 use portproof_ports::Ports;

@@ -196,8 +196,9 @@ async fn many_in_turn(w: &Bundle) -> Checked {
                         "sign_up",
                         "is not allowed",
                     ))),
-                    2 => Err(panic_quietly()),
-                    _ => Err(Failure::new("another error")),
+                    2 => Err(Failure::new("another error")),
+                    // The next one commits: what this one left open would be committed with it.
+                    _ => Err(panic_quietly()),
                 }
             })
             .await
