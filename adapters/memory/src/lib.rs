@@ -17,6 +17,7 @@
 mod assignments;
 mod codes;
 mod credentials;
+mod entities;
 mod identity;
 mod kept;
 mod keystore;
@@ -60,6 +61,7 @@ impl MemoryAdapter {
             .with_assignments(self.clone())
             .with_codes(self.clone())
             .with_refresh_tokens(self.clone())
+            .with_entities(self.clone())
     }
 
     /// Another adapter that holds what this one holds now, and goes its own way from there.
@@ -98,8 +100,13 @@ impl MemoryAdapter {
         tenant: &TenantId,
         step: impl FnOnce(&mut Tenant) -> PortResult<T>,
     ) -> PortResult<T> {
+        self.step_of_all(|state| step(state.entry(tenant.clone()).or_default()))
+    }
+
+    /// The same for the few steps that look at more than one tenant.
+    fn step_of_all<T>(&self, step: impl FnOnce(&mut State) -> PortResult<T>) -> PortResult<T> {
         let mut state = self.state.lock().map_err(|_| panicked())?;
-        step(state.entry(tenant.clone()).or_default())
+        step(&mut state)
     }
 
     /// What every port answers to `ready`.

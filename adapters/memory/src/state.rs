@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use portproof_ports::{
-    Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy,
-    Expected, Family, FamilyId, Grant, GrantScope, Identifier, Identity, IdentityId, KeyId,
-    LookupDigest, Policy, PolicyId, RefreshDigest, Role, RoleId, Session, SessionDigest, StoredKey,
-    SubjectId, TenantId, Timestamp, Version,
+    Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy, Entity,
+    EntityId, EntityKind, Expected, Family, FamilyId, Grant, GrantScope, Identifier, Identity,
+    IdentityId, KeyId, LookupDigest, Policy, PolicyId, RefreshDigest, Role, RoleId, Session,
+    SessionDigest, StoredKey, SubjectId, TenantId, Timestamp, UniqueKey, Version,
 };
 
 use crate::kept::KeptCredential;
 
-/// Everything, by tenant: no step sees more than one tenant's.
+/// Everything, by tenant: no step sees more than one tenant's, but for keys of entities that are
+/// unique over all of them.
 pub(crate) type State = BTreeMap<TenantId, Tenant>;
 
 /// Everything of one tenant.
@@ -44,6 +45,10 @@ pub(crate) struct Tenant {
     /// Which family a refresh token belongs to, and since when it is spent: exactly the tokens that
     /// the families have and had.
     pub(crate) refresh_tokens: BTreeMap<RefreshDigest, (FamilyId, Option<Timestamp>)>,
+
+    pub(crate) entities: BTreeMap<(EntityKind, EntityId), Entity>,
+    /// Which entity has a key: exactly those that the entities list.
+    pub(crate) entity_keys: BTreeMap<(EntityKind, UniqueKey), EntityId>,
 }
 
 /// Whether the version that is stored, if anything is, is what the caller of a save believes.

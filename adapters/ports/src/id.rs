@@ -104,6 +104,12 @@ ids! {
     /// What an engine calls a session where its digest, which rotations change, will not do: the `sid`
     /// of OpenID Connect. Never the bearer value.
     SessionRef = "session reference";
+    /// What kind of record an entity is, as the application calls it: `client`, `custom_domain`.
+    EntityKind = "entity kind";
+    /// The id of an entity.
+    EntityId = "entity id";
+    /// The value of an entity's unique key.
+    UniqueValue = "value of a unique key";
     /// The name of an identity provider.
     ProviderId = "provider id";
     /// What a provider calls a subject of its own.

@@ -41,6 +41,7 @@ pub mod bundle;
 pub mod codes;
 pub mod credentials;
 pub mod document;
+pub mod entities;
 pub mod error;
 pub mod id;
 pub mod identity;
@@ -52,12 +53,14 @@ pub mod refresh_tokens;
 pub mod secret;
 pub mod session;
 pub mod time;
+pub mod typed;
 
 pub use assignments::*;
 pub use bundle::{Ports, Wrap};
 pub use codes::*;
 pub use credentials::*;
 pub use document::Document;
+pub use entities::*;
 pub use error::{ErrorKind, Invalid, PortError, PortResult};
 pub use id::*;
 pub use identity::*;
@@ -70,6 +73,7 @@ pub use refresh_tokens::*;
 pub use secret::*;
 pub use session::*;
 pub use time::{Span, Timestamp};
+pub use typed::{Entities, Kept, KeyOf, TypedEntity};
 
 // What the code that `#[port]` writes needs to name.
 #[doc(hidden)]

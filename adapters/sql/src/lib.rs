@@ -22,6 +22,7 @@ pub mod codes;
 pub mod credentials;
 pub mod database;
 pub mod dialect;
+pub mod entities;
 pub mod failure;
 pub mod identity;
 pub mod keystore;
@@ -41,6 +42,7 @@ pub use codes::SqlCodeStore;
 pub use credentials::SqlCredentialStore;
 pub use database::Database;
 pub use dialect::Dialect;
+pub use entities::SqlEntityStore;
 pub use failure::Failure;
 pub use identity::SqlIdentityStore;
 pub use keystore::SqlKeyStore;
@@ -63,7 +65,8 @@ pub fn ports(database: &Database, sealing: Option<&Sealing>) -> Ports {
         .with_policies(SqlPolicyStore(database.clone()))
         .with_assignments(SqlAssignmentStore(database.clone()))
         .with_codes(SqlCodeStore(database.clone()))
-        .with_refresh_tokens(SqlRefreshTokenStore(database.clone()));
+        .with_refresh_tokens(SqlRefreshTokenStore(database.clone()))
+        .with_entities(SqlEntityStore(database.clone()));
     match sealing {
         Some(sealing) => ports.with_keystore(SqlKeyStore {
             database: database.clone(),

@@ -35,6 +35,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "refresh tokens",
         sql: include_str!("schema/003_refresh_tokens.sql"),
     },
+    Migration {
+        number: 4,
+        name: "entities",
+        sql: include_str!("schema/004_entities.sql"),
+    },
 ];
 
 /// A unique key, and what its violation means to a caller.
@@ -77,6 +82,7 @@ unique! {
     "auth_codes_pkey" ("auth_codes.tenant, auth_codes.kind, auth_codes.id") => already_exists("code");
     "auth_refresh_families_pkey" ("auth_refresh_families.tenant, auth_refresh_families.id") => already_exists("family");
     "auth_refresh_tokens_pkey" ("auth_refresh_tokens.tenant, auth_refresh_tokens.digest") => already_exists("refresh token");
+    "auth_entities_pkey" ("auth_entities.tenant, auth_entities.kind, auth_entities.id") => already_exists("entity");
 }
 
 /// The unique key with this name (Postgres) or these columns (SQLite).

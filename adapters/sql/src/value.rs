@@ -3,9 +3,10 @@
 use std::fmt;
 
 use portproof_ports::{
-    AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, FamilyId,
-    IdentityId, KeyId, LookupDigest, PolicyId, PortError, PortResult, RefreshDigest, RoleId,
-    SessionDigest, SessionRef, Span, SubjectId, TenantId, Text, Timestamp, Version,
+    AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, EntityId,
+    EntityKind, FamilyId, IdentityId, KeyId, LookupDigest, PolicyId, PortError, PortResult,
+    RefreshDigest, RoleId, SessionDigest, SessionRef, Span, SubjectId, TenantId, Text, Timestamp,
+    UniqueValue, Version,
 };
 use serde::de::DeserializeOwned;
 
@@ -253,7 +254,7 @@ macro_rules! ids {
 
 ids! {
     TenantId IdentityId CredentialId KeyId PolicyId RoleId SubjectId AttributeName ClientId CodeKind
-    FamilyId SessionRef Text
+    FamilyId SessionRef EntityKind EntityId UniqueValue Text
 }
 
 /// The names under which the variants of an enum are stored.
