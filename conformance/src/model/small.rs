@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, fmt};
 
 use portproof_ports::{
     AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, Email,
-    Expected, FamilyId, Identifier, IdentityId, Invalid, KeyId, LookupDigest, PageRequest,
-    PasskeyBytes, PasswordHash, Phone, PolicyId, PrivateKey, ProviderId, ProviderSubject,
-    RefreshDigest, RoleId, RuleId, Scope, SealedBytes, SessionDigest, SessionRef, Span, SubjectId,
-    TenantId, Text, Timestamp, Username, Version,
+    EntityId, EntityKind, Expected, FamilyId, Identifier, IdentityId, Invalid, KeyId, LookupDigest,
+    PageRequest, PasskeyBytes, PasswordHash, Phone, PolicyId, PrivateKey, ProviderId,
+    ProviderSubject, RefreshDigest, RoleId, RuleId, Scope, SealedBytes, SessionDigest, SessionRef,
+    Span, SubjectId, TenantId, Text, Timestamp, UniqueName, UniqueValue, Username, Version,
 };
 use proptest::{
     collection, option,
@@ -171,6 +171,10 @@ few_ids! {
     Scope: "org" "Org" "null" "*";
     ClientId: "app" "App" "app " "a%";
     CodeKind: "ticket" "Ticket";
+    EntityKind: "client" "Client";
+    EntityId: "en" "En" "en " "e%";
+    UniqueName: "name" "Name";
+    UniqueValue: "v" "V" "v " "_";
     FamilyId: "fa" "Fa" "fa " "f_";
     SessionRef: "sid" "Sid" "sid " "s%";
     AttributeName: "at" "At" "__proto__" "a_";
@@ -364,6 +368,8 @@ mod tests {
         has_all::<Username>();
         has_all::<Phone>();
         has_all::<ClientId>();
+        has_all::<EntityId>();
+        has_all::<UniqueValue>();
         has_all::<FamilyId>();
         has_all::<SessionRef>();
         has_all::<CodeDigest>();

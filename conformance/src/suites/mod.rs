@@ -9,6 +9,7 @@ use crate::{Failure, Suite};
 mod assignments;
 mod codes;
 mod credentials;
+mod entities;
 pub(crate) mod fixture;
 mod identity;
 mod keystore;
@@ -43,7 +44,7 @@ pub fn all() -> Vec<Suite<Ports>> {
 /// The suites of the ports that an authorization server needs besides.
 #[must_use]
 pub fn oauth() -> Vec<Suite<Ports>> {
-    vec![codes::suite(), refresh_tokens::suite()]
+    vec![codes::suite(), refresh_tokens::suite(), entities::suite()]
 }
 
 /// The suites of the ports that an engine of many customers needs.
