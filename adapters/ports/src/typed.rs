@@ -129,6 +129,15 @@ impl<T: TypedEntity, S: EntityStore + ?Sized> Entities<T, S> {
         }
     }
 
+    /// An entity as a record.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, naming the kind, when it is no `T`, or one with another id than it is stored under.
+    pub fn read(entity: Entity) -> PortResult<Kept<T>> {
+        read(entity)
+    }
+
     /// Stores a new record; answers it.
     ///
     /// # Errors

@@ -17,6 +17,9 @@ pub(crate) mod lists;
 mod policies;
 mod refresh_tokens;
 mod session;
+mod typed;
+
+pub use typed::{Sample, SampleEntity, document_suite, entity_suite};
 
 /// The suites of all core ports.
 #[must_use]

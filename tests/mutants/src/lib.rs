@@ -20,6 +20,7 @@ mod cancelled;
 mod codes;
 mod credentials;
 mod edits;
+mod entities;
 mod identity;
 mod keystore;
 mod policies;
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Mutant<Ports>> {
         cancelled::mutants(),
         codes::mutants(),
         refresh_tokens::mutants(),
+        entities::mutants(),
     ]
     .into_iter()
     .flatten()
