@@ -10,8 +10,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use portproof::{Manifest, Opened, Target, Verdict, async_trait, check};
 use portproof_database::Server;
 use portproof_ports::{
-    AssignmentStore, CodeStore, CredentialStore, EntityStore, IdentityStore, KeyStore, PolicyStore,
-    Ports, RefreshTokenStore, SessionStore,
+    AssignmentStore, CodeStore, CredentialStore, EntityStore, EventStore, IdentityStore, KeyStore,
+    PolicyStore, Ports, RefreshTokenStore, RelationshipStore, SessionStore,
 };
 use portproof_tests::{Memory, Place, Postgres, Sqlite};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -179,7 +179,10 @@ impl Target for Through {
             codes: CodeStore, with_codes;
             refresh_tokens: RefreshTokenStore, with_refresh_tokens;
             entities: EntityStore, with_entities;
+            events: EventStore, with_events;
+            relationships: RelationshipStore, with_relationships;
         }
+        held.transactions = ports.transactions;
         Ok(held)
     }
 }

@@ -10,7 +10,7 @@ use portproof_ports::{
 use crate::{
     MemoryAdapter,
     lists::page,
-    state::{State, Tenant},
+    state::{KeyOfKind, State, Tenant},
 };
 
 #[async_trait]
@@ -25,7 +25,8 @@ impl EntityStore for MemoryAdapter {
         new: NewEntity,
         now: Timestamp,
     ) -> PortResult<Entity> {
-        self.step_of_all(|state| {
+        let wide = over_all_tenants(&new.kind, &new.keys);
+        self.step_of_all(Some(tenant), wide, |state| {
             let place = (new.kind.clone(), new.id.clone());
             if tenant_of(state, tenant).entities.contains_key(&place) {
                 return Err(PortError::already_exists("entity"));
@@ -75,7 +76,8 @@ impl EntityStore for MemoryAdapter {
             value: value.clone(),
             scope: UniqueScope::Global,
         };
-        self.step_of_all(|state| {
+        let wide = [(kind.clone(), key.clone())];
+        self.step_of_all(None, wide, |state| {
             let mut found = state.iter().filter_map(|(tenant, stored)| {
                 Some(OwnedEntity {
                     tenant: tenant.clone(),
@@ -95,7 +97,8 @@ impl EntityStore for MemoryAdapter {
         change: EntityChange,
         now: Timestamp,
     ) -> PortResult<Entity> {
-        self.step_of_all(|state| {
+        let wide = over_all_tenants(kind, &change.keys);
+        self.step_of_all(Some(tenant), wide, |state| {
             let place = (kind.clone(), id.clone());
             let stored = tenant_of(state, tenant).entities.get(&place).cloned();
             let stored = stored.ok_or(PortError::not_found("entity"))?;
@@ -141,6 +144,12 @@ impl EntityStore for MemoryAdapter {
             page("entities.list", tenant, kind, request, rows)
         })
     }
+}
+
+/// Those of the keys that must be nobody else's, whatever the tenant.
+fn over_all_tenants(kind: &EntityKind, keys: &UniqueKeys) -> Vec<KeyOfKind> {
+    let wide = keys.iter().filter(|key| key.scope == UniqueScope::Global);
+    wide.map(|key| (kind.clone(), key.clone())).collect()
 }
 
 fn tenant_of<'a>(state: &'a mut State, tenant: &TenantId) -> &'a mut Tenant {

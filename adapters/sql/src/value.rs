@@ -4,8 +4,9 @@ use std::fmt;
 
 use portproof_ports::{
     AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, EntityId,
-    EntityKind, FamilyId, IdentityId, KeyId, LookupDigest, PolicyId, PortError, PortResult,
-    RefreshDigest, RoleId, SessionDigest, SessionRef, Span, SubjectId, TenantId, Text, Timestamp,
+    EntityKind, EventId, EventKind, FamilyId, IdentityId, KeyId, LookupDigest, ObjectId,
+    ObjectType, PolicyId, PortError, PortResult, Position, RefreshDigest, Relation, RoleId,
+    Sequence, SessionDigest, SessionRef, Span, StreamId, SubjectId, TenantId, Text, Timestamp,
     UniqueValue, Version,
 };
 use serde::de::DeserializeOwned;
@@ -111,6 +112,8 @@ bound! {
     Span, Int, value => Self::Int(value.as_micros());
     Version, Int, value => Self::Int(value.get());
     Counter, Int, value => Self::Int(value.get());
+    Sequence, Int, value => Self::Int(value.get());
+    Position, Int, value => Self::Int(value.get());
     &SessionDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &CodeDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &RefreshDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
@@ -223,6 +226,8 @@ integers! {
     Span: Span::from_micros;
     Version: Version::new;
     Counter: Counter::new;
+    Sequence: Sequence::new;
+    Position: Position::new;
 }
 
 macro_rules! digests {
@@ -254,7 +259,7 @@ macro_rules! ids {
 
 ids! {
     TenantId IdentityId CredentialId KeyId PolicyId RoleId SubjectId AttributeName ClientId CodeKind
-    FamilyId SessionRef EntityKind EntityId UniqueValue Text
+    FamilyId SessionRef EntityKind EntityId UniqueValue EventId EventKind StreamId ObjectType ObjectId Relation Text
 }
 
 /// The names under which the variants of an enum are stored.

@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, fmt};
 
 use portproof_ports::{
     AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, Email,
-    EntityId, EntityKind, Expected, FamilyId, Identifier, IdentityId, Invalid, KeyId, LookupDigest,
-    PageRequest, PasskeyBytes, PasswordHash, Phone, PolicyId, PrivateKey, ProviderId,
-    ProviderSubject, RefreshDigest, RoleId, RuleId, Scope, SealedBytes, SessionDigest, SessionRef,
-    Span, SubjectId, TenantId, Text, Timestamp, UniqueName, UniqueValue, Username, Version,
+    EntityId, EntityKind, EventId, EventKind, Expected, FamilyId, Identifier, IdentityId, Invalid,
+    KeyId, LookupDigest, ObjectId, ObjectType, PageRequest, PasskeyBytes, PasswordHash, Phone,
+    PolicyId, PrivateKey, ProviderId, ProviderSubject, RefreshDigest, Relation, RoleId, RuleId,
+    Scope, SealedBytes, SessionDigest, SessionRef, Span, StreamId, SubjectId, TenantId, Text,
+    Timestamp, UniqueName, UniqueValue, Username, Version,
 };
 use proptest::{
     collection, option,
@@ -177,6 +178,12 @@ few_ids! {
     UniqueValue: "v" "V" "v " "_";
     FamilyId: "fa" "Fa" "fa " "f_";
     SessionRef: "sid" "Sid" "sid " "s%";
+    EventId: "ev" "Ev" "ev " "e%";
+    EventKind: "login" "Login" "login " "log%";
+    StreamId: "st" "St" "st " "s_";
+    ObjectType: "doc" "do" "do:c" "d%";
+    ObjectId: "a" "A" "c:a" "_";
+    Relation: "in" "In" "in " "i_";
     AttributeName: "at" "At" "__proto__" "a_";
     ProviderId: "idp" "IdP" "idp:7" "id%";
     ProviderSubject: "7" "07" "7 " "7:7";
@@ -372,7 +379,13 @@ mod tests {
         has_all::<UniqueValue>();
         has_all::<FamilyId>();
         has_all::<SessionRef>();
+        has_all::<EventId>();
+        has_all::<EventKind>();
+        has_all::<StreamId>();
         has_all::<CodeDigest>();
+        has_all::<ObjectType>();
+        has_all::<ObjectId>();
+        has_all::<Relation>();
         has_all::<RefreshDigest>();
         has_all::<SessionDigest>();
         has_all::<LookupDigest>();

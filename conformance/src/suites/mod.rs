@@ -10,18 +10,21 @@ mod assignments;
 mod codes;
 mod credentials;
 mod entities;
+mod events;
 pub(crate) mod fixture;
 mod identity;
 mod keystore;
 pub(crate) mod lists;
 mod policies;
 mod refresh_tokens;
+mod relationships;
 mod session;
+mod transactions;
 mod typed;
 
 pub use typed::{Sample, SampleEntity, document_suite, entity_suite};
 
-/// The suites of all core ports.
+/// The suites of all core ports, and of transactions over whatever ports there are.
 #[must_use]
 pub fn core() -> Vec<Suite<Ports>> {
     vec![
@@ -31,6 +34,7 @@ pub fn core() -> Vec<Suite<Ports>> {
         keystore::suite(),
         policies::suite(),
         assignments::suite(),
+        transactions::suite(),
     ]
 }
 
@@ -53,13 +57,13 @@ pub fn oauth() -> Vec<Suite<Ports>> {
 /// The suites of the ports that an engine of many customers needs.
 #[must_use]
 pub fn directory() -> Vec<Suite<Ports>> {
-    vec![]
+    vec![relationships::suite()]
 }
 
 /// The suites of the ports that keep what happened.
 #[must_use]
 pub fn audit() -> Vec<Suite<Ports>> {
-    vec![]
+    vec![events::suite()]
 }
 
 /// The port, which the target's manifest claims.

@@ -21,12 +21,15 @@ mod codes;
 mod credentials;
 mod edits;
 mod entities;
+mod events;
 mod identity;
 mod keystore;
 mod policies;
 mod random;
 mod refresh_tokens;
+mod relationships;
 mod session;
+mod transactions;
 
 /// All mutants of all ports.
 #[must_use]
@@ -43,6 +46,9 @@ pub fn all() -> Vec<Mutant<Ports>> {
         codes::mutants(),
         refresh_tokens::mutants(),
         entities::mutants(),
+        events::mutants(),
+        relationships::mutants(),
+        transactions::mutants(),
     ]
     .into_iter()
     .flatten()
@@ -157,6 +163,7 @@ impl Target for Modest {
 }
 
 /// Refuses the methods of every capability.
+#[derive(Clone)]
 struct Refuse;
 
 impl Wrap for Refuse {
