@@ -91,10 +91,20 @@ async fn race_for_key(w: &Registry, tenants: &[&TenantId], key: &UniqueKey) -> C
     for ((tenant, given), answer) in given.iter().zip(&answers) {
         let stored = w.seen_in(tenant, given.id.as_str()).await?;
         equal("what is stored", &stored.as_ref(), &answer.as_ref().ok())?;
-        for given_key in &given.keys {
-            let found = w.other.find(tenant, &given.kind, given_key).await?;
+        for its_own in given.keys.iter().filter(|its_own| *its_own != key) {
+            let found = w.other.find(tenant, &given.kind, its_own).await?;
             equal("what its key finds", &found.as_ref(), &answer.as_ref().ok())?;
         }
+    }
+    let mut racers = given.iter().zip(&answers);
+    let winner = racers.find_map(|((tenant, _), answer)| Some((tenant, answer.as_ref().ok()?)));
+    for tenant in tenants {
+        let found = w.other.find(tenant, &client()?, key).await?;
+        let expected = winner.filter(|(owner, _)| owner == tenant);
+        let expected = expected.map(|(_, entity)| entity);
+        equal("what the contested key finds", &found.as_ref(), &expected)?;
+    }
+    for (tenant, given) in &given {
         w.store.remove(tenant, &given.kind, &given.id).await?;
     }
     Ok(())
