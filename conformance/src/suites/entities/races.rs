@@ -1,6 +1,9 @@
 //! Races: of those who want one id, one key or one version, one gets it.
 
-use portproof_ports::{Entity, ErrorKind, PortResult, Ports, TenantId, UniqueKey, Version};
+use portproof_ports::{
+    Entity, ErrorKind, OwnedEntity, PortError, PortResult, Ports, TenantId, UniqueKey, Version,
+    in_transaction,
+};
 
 use super::{Registry, change, client, global, id, new_client, own};
 use crate::{
@@ -16,6 +19,7 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
         id_race_has_one_owner,
         key_race_has_one_owner,
         global_key_race_has_one_owner,
+        global_key_race_of_transactions_has_one_owner,
         put_race_has_one_winner,
         put_race_for_a_key_has_one_owner,
         swap_race_swaps_nothing,
@@ -139,6 +143,74 @@ async fn global_key_race_has_one_owner(w: &Registry) -> Checked {
         let key = global("m", &format!("contested {round}"), &w.tenant)?;
         race_for_key(w, &[&w.tenant, &w.elsewhere], &key).await?;
         w.is_free(&key).await?;
+    }
+    Ok(())
+}
+
+/// Of transactions that create entities with one global key at once, in different tenants, one is
+/// committed; of the others nothing is stored.
+///
+/// A transaction that looks at its own tenants only gives one domain to two customers.
+#[rule(
+    "entities::create::race_has_one_owner_over_transactions",
+    capability = "transactions",
+    source = "AuthHero: a client id and a custom domain are looked up without a tenant, and must be one tenant's"
+)]
+async fn global_key_race_of_transactions_has_one_owner(w: &Registry) -> Checked {
+    let tenants = [&w.tenant, &w.elsewhere];
+    for round in 0..ROUNDS {
+        let key = global("m", &format!("contested {round}"), &w.tenant)?;
+        let mut given = Vec::new();
+        for racer in 0..RACERS {
+            let name = format!("racer {round} {racer}");
+            let keyless = new_client(&format!("{name}, before"), vec![])?;
+            given.push((keyless, new_client(&name, vec![key.clone()])?));
+        }
+        let answers = race(RACERS, |racer| {
+            let ports = if racer / 2 % 2 == 0 {
+                w.context.stores().clone()
+            } else {
+                w.context.second().clone()
+            };
+            let (tenant, given) = (tenants[racer % 2].clone(), given[racer].clone());
+            async move {
+                in_transaction(&ports, |inside| async move {
+                    let entities = inside.entities.ok_or(PortError::not_found("port"))?;
+                    entities.create(&tenant, given.0, START).await?;
+                    entities.create(&tenant, given.1, START).await
+                })
+                .await
+            }
+        })
+        .await?;
+        exactly_one(
+            "transactions that take one key at once",
+            &answers,
+            Result::is_ok,
+            |answer| {
+                matches!(answer, Err(error) if [ErrorKind::AlreadyExists, ErrorKind::Stale]
+                    .contains(&error.kind()))
+            },
+        )?;
+        for (racer, ((keyless, given), answer)) in given.iter().zip(&answers).enumerate() {
+            let tenant = tenants[racer % 2];
+            let stored = w.seen_in(tenant, given.id.as_str()).await?;
+            equal("what is stored", &stored.as_ref(), &answer.as_ref().ok())?;
+            let before = w.seen_in(tenant, keyless.id.as_str()).await?;
+            equal(
+                "whether what it created before is stored",
+                &before.is_some(),
+                &answer.is_ok(),
+            )?;
+            if let Ok(created) = answer {
+                let expected = OwnedEntity {
+                    tenant: tenant.clone(),
+                    entity: created.clone(),
+                };
+                let found = w.anywhere(&key).await?;
+                equal("what the key finds anywhere", &found, &Some(expected))?;
+            }
+        }
     }
     Ok(())
 }

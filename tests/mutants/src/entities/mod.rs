@@ -37,7 +37,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The call with other keys to be given to an entity.
-fn with_keys(mut call: Call, edit: impl Fn(Vec<UniqueKey>) -> Vec<UniqueKey>) -> Call {
+pub(crate) fn with_keys(mut call: Call, edit: impl Fn(Vec<UniqueKey>) -> Vec<UniqueKey>) -> Call {
     if let Call::Create {
         entity: NewEntity { keys, .. },
         ..
