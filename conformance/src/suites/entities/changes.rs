@@ -29,7 +29,7 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// A redirect that was taken out and still works is why somebody took it out.
 #[rule(
     "entities::put::replaces_body_and_keys",
-    source = "dex: every field that a record is found by is found by after each write"
+    source = "spring-session #1791: old ids stayed in the index of principals"
 )]
 async fn put_replaces_body_and_keys(w: &Registry) -> Checked {
     let kept = own("name", "Portal")?;
@@ -73,7 +73,7 @@ async fn put_replaces_body_and_keys(w: &Registry) -> Checked {
 /// Nobody could save a form without renaming what it is about.
 #[rule(
     "entities::put::keeps_its_own_keys",
-    source = "hydra: updating a client collided on a unique key"
+    source = "hydra: two clients are updated, and none collides on a unique key"
 )]
 async fn put_keeps_own_keys(w: &Registry) -> Checked {
     let mut version = Version::FIRST;
@@ -126,7 +126,7 @@ async fn put_same_counts(w: &Registry) -> Checked {
 /// Two administrators who save at once would each undo what the other did.
 #[rule(
     "entities::put::stale_changes_nothing",
-    source = "duck-iam: a revision that lost was written all the same"
+    source = "spire: a journal's compare-and-swap with a stale id fails"
 )]
 async fn stale_put_changes_nothing(w: &Registry) -> Checked {
     let key = own("slug", "stale")?;
@@ -148,7 +148,7 @@ async fn stale_put_changes_nothing(w: &Registry) -> Checked {
 /// What somebody deleted would be back, as the last who had it open saw it.
 #[rule(
     "entities::put::creates_nothing",
-    source = "better-auth, go-cache: an update of a missing record is told, and creates none"
+    source = "AuthHero: updates of missing rows answered true; tj/connect-redis #328"
 )]
 async fn put_of_missing_creates_nothing(w: &Registry) -> Checked {
     let key = own("slug", "gone")?;
@@ -180,7 +180,7 @@ async fn put_of_missing_creates_nothing(w: &Registry) -> Checked {
 /// Half a change is a client that is found by what it is not called.
 #[rule(
     "entities::put::refuses_a_taken_key",
-    source = "kratos: a failed identifier left the rest of the write behind"
+    source = "kratos: an error on an identifier undoes the whole write"
 )]
 async fn put_refuses_a_taken_key(w: &Registry) -> Checked {
     let (kind, id) = (client()?, id("portal")?);
@@ -214,7 +214,7 @@ async fn put_refuses_a_taken_key(w: &Registry) -> Checked {
 /// A domain that moves to another customer must not be locked by who had it.
 #[rule(
     "entities::put::frees_at_once",
-    source = "soft deletes and stale indexes keep a name from ever being used again"
+    source = "spicedb, vault: delete, then create; spring-session #1791: an index kept what was before a change"
 )]
 async fn put_frees_at_once(w: &Registry) -> Checked {
     let (kind, id) = (client()?, id("portal")?);

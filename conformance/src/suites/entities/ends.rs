@@ -14,7 +14,7 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// A client that was deleted and still gets tokens is the one that was stolen.
 #[rule(
     "entities::remove::removes_exactly_one",
-    source = "AuthHero, dex: a delete took records along that it did not name"
+    source = "CVE-2026-55170: user:Alice and user:alice were one in an authorization store"
 )]
 async fn removes_exactly_one(w: &Registry) -> Checked {
     let beside = w
@@ -37,7 +37,7 @@ async fn removes_exactly_one(w: &Registry) -> Checked {
 /// Whoever is told that they removed what somebody else did cleans up after it twice.
 #[rule(
     "entities::remove::answers_whether_there_was_one",
-    source = "hydra, dex: a delete of what is missing failed here and succeeded there"
+    source = "duck-iam: a missing one was an error on one adapter; AuthHero answered true"
 )]
 async fn remove_answers_once(w: &Registry) -> Checked {
     for (kind_name, name) in [
@@ -64,7 +64,7 @@ async fn remove_answers_once(w: &Registry) -> Checked {
 /// A domain that can never be registered again belongs to nobody for ever.
 #[rule(
     "entities::remove::frees_id_and_keys",
-    source = "soft deletes and stale indexes keep a name from ever being used again"
+    source = "spicedb, vault: delete, then create; spring-session #1791: an index kept what was before a change"
 )]
 async fn remove_frees(w: &Registry) -> Checked {
     let (kind, id) = (client()?, id("portal")?);

@@ -85,7 +85,7 @@ async fn global_key_is_refused_everywhere(w: &Registry) -> Checked {
 /// An absent name that is stored as an empty one lets one connection in and no second.
 #[rule(
     "entities::create::needs_no_key",
-    source = "hydra: two clients without secrets collided on a unique key"
+    source = "hydra: two clients without secrets do not collide on a unique key"
 )]
 async fn no_keys_collide_with_none(w: &Registry) -> Checked {
     for name in ["one", "two", "three"] {
@@ -123,7 +123,7 @@ async fn sixteen_keys_are_kept(w: &Registry) -> Checked {
 /// What is unique and not found must be read out of a list, by whoever asks first.
 #[rule(
     "entities::find::finds_by_each_key",
-    source = "dex: every field that a record is found by is found by after each write"
+    source = "dex: a device request is found by each of its codes"
 )]
 async fn finds_by_each_key(w: &Registry) -> Checked {
     let given = new_client(
@@ -219,7 +219,7 @@ async fn global_key_answers_whose(w: &Registry) -> Checked {
 /// A name that one customer chose would be answered to whoever guesses it.
 #[rule(
     "entities::find_global::ignores_tenants_own",
-    source = "kratos 93d364c8e: a lookup without the tenant answered other tenants' rows"
+    source = "kratos 93d364c8e: page two held other tenants' rows"
 )]
 async fn tenants_keys_are_not_global(w: &Registry) -> Checked {
     let value = format!("shop of {}", w.tenant.as_str());

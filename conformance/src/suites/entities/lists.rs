@@ -159,7 +159,7 @@ async fn list_of_none_is_empty(w: &Registry) -> Checked {
 /// A list by the last change shows what is saved during a walk twice, or never.
 #[rule(
     "entities::list::changes_move_nothing",
-    source = "AuthHero: lists are by creation; spring-session #1791: an index kept the old state"
+    source = "spring-session #1791: an index kept what was before a change"
 )]
 async fn list_keeps_its_place_after_changes(w: &Registry) -> Checked {
     let mut expected = w.ten().await?;

@@ -41,7 +41,7 @@ fn failed_as(kind: ErrorKind) -> impl Fn(&PortResult<Entity>) -> bool {
 /// Two clients that share an id share a secret that only one of them knows.
 #[rule(
     "entities::create::race_has_one_owner",
-    source = "better-auth #10081 and others: check, then write"
+    source = "twentyhq/twenty #26025: check, then write"
 )]
 async fn id_race_has_one_owner(w: &Registry) -> Checked {
     for round in 0..ROUNDS {
@@ -221,7 +221,7 @@ async fn global_key_race_of_transactions_has_one_owner(w: &Registry) -> Checked 
 /// A lost update is a callback that an administrator removed and that is back.
 #[rule(
     "entities::put::race_has_one_winner",
-    source = "duck-iam: a revision that lost was written all the same"
+    source = "dex #2547: concurrent updates overwrote each other"
 )]
 async fn put_race_has_one_winner(w: &Registry) -> Checked {
     let mut version = Version::FIRST;
@@ -351,7 +351,7 @@ async fn swap_race_swaps_nothing(w: &Registry) -> Checked {
 /// A client that is deleted while somebody saves it must not be back.
 #[rule(
     "entities::put::race_never_recreates",
-    source = "spring-session #1277: a save wrote back what had been deleted"
+    source = "tj/connect-redis #328: a late save wrote back what had been deleted"
 )]
 async fn put_never_recreates(w: &Registry) -> Checked {
     for round in 0..ROUNDS {
@@ -408,7 +408,7 @@ async fn put_never_recreates(w: &Registry) -> Checked {
 /// What is cleaned up after a removal is cleaned up once.
 #[rule(
     "entities::remove::race_counts_once",
-    source = "check, then act: each caller is told that it was the one"
+    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at"
 )]
 async fn remove_race_counts_once(w: &Registry) -> Checked {
     for round in 0..ROUNDS {

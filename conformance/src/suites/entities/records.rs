@@ -78,7 +78,7 @@ async fn created_is_stored_whole(w: &Registry) -> Checked {
 /// Whoever registers an id again would replace a client's secret, or block a domain for good.
 #[rule(
     "entities::create::refuses_a_stored_id",
-    source = "dex: a second create is told that it exists, and the first row stays"
+    source = "hydra, dex: a create of what exists fails and changes nothing"
 )]
 async fn stored_id_is_refused(w: &Registry) -> Checked {
     let new = [own("name", "new")?, global("client_id", "new", &w.tenant)?];
@@ -258,7 +258,7 @@ async fn instants_are_kept_exactly(w: &Registry) -> Checked {
 /// A client that is made up of defaults has no secret to check.
 #[rule(
     "entities::get::missing_is_none",
-    source = "oauth2-proxy, dex: a missing record is told as missing, and is no default one"
+    source = "openfga #3014: a driver's no-rows error was not mapped"
 )]
 async fn missing_is_none(w: &Registry) -> Checked {
     for name in ["nobody", "porta", "portal%", "p_rtal", "PORTAL", "portal  "] {

@@ -150,7 +150,7 @@ async fn entities_survive_a_restart(w: &Registry) -> Checked {
 /// "Already exists" alone cannot tell somebody whether the name or the domain is taken.
 #[rule(
     "entities::errors::name_what_was_wrong",
-    source = "duck-auth: a taken address and a taken username are told apart; kratos: a violation names its field"
+    source = "duck-auth: a taken address and a taken username are told apart"
 )]
 async fn errors_name_what_was_wrong(w: &Registry) -> Checked {
     let wrong = |answer: Result<_, PortError>| answer.map(|_: portproof_ports::Entity| ()).err();

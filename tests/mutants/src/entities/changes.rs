@@ -55,7 +55,6 @@ pub(super) fn mutants(edits: Edits<dyn EntityStore>) -> Edits<dyn EntityStore> {
                 store.call(call).await
             },
         )
-        .re_enacts("hydra: updating a client collided on a unique key")
         .fault(
             "entities::put_of_the_same_is_nothing",
             "entities::put::counts_when_nothing_differs",
@@ -175,7 +174,7 @@ pub(super) fn mutants(edits: Edits<dyn EntityStore>) -> Edits<dyn EntityStore> {
                 }
             },
         )
-        .re_enacts("spring-session #1277: a save wrote back what had been deleted")
+        .re_enacts("tj/connect-redis #328: a late save wrote back what had been deleted")
 }
 
 /// Gives an entity the keys that others of its tenant have, who lose them.

@@ -73,7 +73,6 @@ pub(super) fn mutants(edits: Edits<dyn EntityStore>) -> Edits<dyn EntityStore> {
                 store.call(call).await
             },
         )
-        .re_enacts("hydra: two clients without secrets collided on a unique key")
         .fault(
             "entities::keys_are_ten",
             "entities::create::keeps_sixteen_keys",
