@@ -266,7 +266,7 @@ async fn keys_are_not_swapped(w: &Registry) -> Checked {
         w.is_stored(&first).await?;
         w.is_stored(&second).await?;
     }
-    let mut versions = vec![Version::FIRST; 2];
+    let mut versions = [Version::FIRST; 2];
     let steps = [(0, None), (1, Some(&one)), (0, Some(&two))];
     for (number, key) in steps {
         let put = change("swapped", key.cloned().into_iter().collect())?;
