@@ -18,6 +18,7 @@
 mod assignments;
 mod codes;
 mod credentials;
+mod entities;
 mod events;
 mod identity;
 mod kept;
@@ -38,7 +39,7 @@ use std::{
 use portproof_ports::{PortError, PortResult, Ports, TenantId};
 
 use crate::{
-    state::{State, Tenant},
+    state::{KeyOfKind, State, Tenant},
     transactions::Inside,
 };
 
@@ -69,6 +70,7 @@ impl MemoryAdapter {
             .with_assignments(self.clone())
             .with_codes(self.clone())
             .with_refresh_tokens(self.clone())
+            .with_entities(self.clone())
             .with_events(self.clone())
             .with_relationships(self.clone());
         match self.inside {
@@ -119,6 +121,26 @@ impl MemoryAdapter {
             inside.look(tenant, &mut state)?;
         }
         step(state.entry(tenant.clone()).or_default())
+    }
+
+    /// The same for a step that also looks for keys that are unique over all tenants, which are all
+    /// that it may rely on of other tenants than its own.
+    fn step_of_all<T>(
+        &self,
+        tenant: Option<&TenantId>,
+        keys: impl IntoIterator<Item = KeyOfKind>,
+        step: impl FnOnce(&mut State) -> PortResult<T>,
+    ) -> PortResult<T> {
+        let mut state = self.state.lock().map_err(|_| panicked())?;
+        if let Some(inside) = &self.inside {
+            if let Some(tenant) = tenant {
+                inside.look(tenant, &mut state)?;
+            }
+            for key in keys {
+                inside.look_for(key, &mut state)?;
+            }
+        }
+        step(&mut state)
     }
 
     /// What every port answers to `ready`.

@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 
 use portproof_ports::{
     Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy, Edge,
-    Event, EventId, Expected, Family, FamilyId, Grant, GrantScope, Identifier, Identity,
-    IdentityId, KeyId, LookupDigest, Policy, PolicyId, Position, RefreshDigest, Relationship, Role,
-    RoleId, Sequence, Session, SessionDigest, StoredKey, StreamId, SubjectId, TenantId, Timestamp,
-    Version,
+    Entity, EntityId, EntityKind, Event, EventId, Expected, Family, FamilyId, Grant, GrantScope,
+    Identifier, Identity, IdentityId, KeyId, LookupDigest, Policy, PolicyId, Position,
+    RefreshDigest, Relationship, Role, RoleId, Sequence, Session, SessionDigest, StoredKey,
+    StreamId, SubjectId, TenantId, Timestamp, UniqueKey, Version,
 };
 
 use crate::kept::KeptCredential;
 
-/// Everything, by tenant: no step sees more than one tenant's.
+/// Everything, by tenant: no step sees more than one tenant's, but for keys of entities that are
+/// unique over all of them.
 pub(crate) type State = BTreeMap<TenantId, Tenant>;
+
+/// A unique key of entities of this kind.
+pub(crate) type KeyOfKind = (EntityKind, UniqueKey);
 
 /// Everything of one tenant.
 #[derive(Clone, Default, PartialEq)]
@@ -46,6 +50,10 @@ pub(crate) struct Tenant {
     /// the families have and had.
     pub(crate) refresh_tokens: BTreeMap<RefreshDigest, (FamilyId, Option<Timestamp>)>,
 
+    pub(crate) entities: BTreeMap<(EntityKind, EntityId), Entity>,
+    /// Which entity has a key: exactly those that the entities list.
+    pub(crate) entity_keys: BTreeMap<KeyOfKind, EntityId>,
+
     pub(crate) events: BTreeMap<Position, Event>,
     /// Where the event with an id is: exactly the ids of `events`.
     pub(crate) event_ids: BTreeMap<EventId, Position>,
@@ -53,6 +61,7 @@ pub(crate) struct Tenant {
     pub(crate) heads: BTreeMap<StreamId, Sequence>,
     /// The last position that was given out; pruning leaves it.
     pub(crate) last_position: Position,
+
     pub(crate) edges: BTreeMap<Edge, Relationship>,
 }
 

@@ -6,10 +6,14 @@
 //! committed has happened at that instant, and so have its reads: transactions and the calls outside
 //! of them happen one after another.
 //!
+//! Of a key that is unique over all tenants it notes who has it, which must be so at the end as well:
+//! to copy all tenants would lose it to whatever any of them does.
+//!
 //! Others are not kept out meanwhile but found out at the end: whoever calls the ports outside while
 //! holding a transaction waits for nobody, and what is dropped has locked nothing.
 
 use std::{
+    collections::BTreeMap,
     mem,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -17,13 +21,33 @@ use std::{
 use async_trait::async_trait;
 use portproof_ports::{PortError, PortResult, Ports, PortsTransaction, TenantId, Transactions};
 
-use crate::{MemoryAdapter, panicked, state::State};
+use crate::{
+    MemoryAdapter, panicked,
+    state::{KeyOfKind, State},
+};
 
 /// What makes an adapter the inside of a transaction.
 pub(crate) struct Inside {
     outside: Arc<Mutex<State>>,
-    /// The tenants as they were copied; `None` after the end.
-    before: Mutex<Option<State>>,
+    /// What it has seen; `None` after the end.
+    before: Mutex<Option<Seen>>,
+}
+
+/// What a transaction relies on.
+#[derive(Default)]
+struct Seen {
+    /// The tenants as they were copied.
+    tenants: State,
+    /// Who had the keys that it looked for over all tenants.
+    holders: BTreeMap<KeyOfKind, Option<TenantId>>,
+}
+
+/// The tenant that has a key, if any has.
+fn holder(state: &State, key: &KeyOfKind) -> Option<TenantId> {
+    let mut holders = state
+        .iter()
+        .filter(|(_, stored)| stored.entity_keys.contains_key(key));
+    holders.next().map(|(tenant, _)| tenant.clone())
 }
 
 impl Inside {
@@ -31,13 +55,29 @@ impl Inside {
     pub(crate) fn look(&self, tenant: &TenantId, copies: &mut State) -> PortResult<()> {
         let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
         let before = before.as_mut().ok_or(PortError::ended_transaction())?;
-        if !before.contains_key(tenant) {
+        if !before.tenants.contains_key(tenant) {
             let outside = self.outside.lock().map_err(|_| panicked())?;
             let copy = outside.get(tenant).cloned().unwrap_or_default();
-            before.insert(tenant.clone(), copy.clone());
+            before.tenants.insert(tenant.clone(), copy.clone());
             copies.insert(tenant.clone(), copy);
         }
         Ok(())
+    }
+
+    /// Makes sure that the copies have the tenant that has this key, if any has.
+    pub(crate) fn look_for(&self, key: KeyOfKind, copies: &mut State) -> PortResult<()> {
+        let found = {
+            let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = before.as_mut().ok_or(PortError::ended_transaction())?;
+            if before.holders.contains_key(&key) {
+                return Ok(());
+            }
+            let outside = self.outside.lock().map_err(|_| panicked())?;
+            let found = holder(&outside, &key);
+            before.holders.insert(key, found.clone());
+            found
+        };
+        found.map_or(Ok(()), |tenant| self.look(&tenant, copies))
     }
 
     /// Refuses after the end.
@@ -50,7 +90,7 @@ impl Inside {
     }
 
     /// Ends it: what was copied, if it was not over already.
-    fn end(&self) -> Option<State> {
+    fn end(&self) -> Option<Seen> {
         let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
         before.take()
     }
@@ -62,7 +102,7 @@ impl Transactions for MemoryAdapter {
         self.is_ready()?;
         let inside = Arc::new(Inside {
             outside: Arc::clone(&self.state),
-            before: Mutex::new(Some(State::new())),
+            before: Mutex::new(Some(Seen::default())),
         });
         let adapter = Self {
             state: Arc::default(),
@@ -94,8 +134,13 @@ impl PortsTransaction for MemoryTransaction {
         let mut copies = self.copies.lock().map_err(|_| panicked())?;
         let before = self.inside.end().ok_or(PortError::ended_transaction())?;
         let mut outside = self.inside.outside.lock().map_err(|_| panicked())?;
-        for (tenant, before) in before {
+        for (tenant, before) in before.tenants {
             if outside.entry(tenant).or_default() != &before {
+                return Err(PortError::lost_transaction());
+            }
+        }
+        for (key, before) in before.holders {
+            if holder(&outside, &key) != before {
                 return Err(PortError::lost_transaction());
             }
         }

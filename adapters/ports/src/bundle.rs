@@ -3,8 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    AssignmentStore, CodeStore, CredentialStore, EventStore, IdentityStore, KeyStore, PolicyStore,
-    Port, RefreshTokenStore, RelationshipStore, SessionStore, Transactions, transactions::Wrapped,
+    AssignmentStore, CodeStore, CredentialStore, EntityStore, EventStore, IdentityStore, KeyStore,
+    PolicyStore, Port, RefreshTokenStore, RelationshipStore, SessionStore, Transactions,
+    transactions::Wrapped,
 };
 
 /// What puts one thing, whichever port it is, in front of another: a recorder, a layer, a fault.
@@ -104,6 +105,8 @@ ports! {
     codes: CodeStore, with_codes;
     /// Who may get new access tokens.
     refresh_tokens: RefreshTokenStore, with_refresh_tokens;
+    /// Whatever else there is, as documents.
+    entities: EntityStore, with_entities;
     /// What happened.
     events: EventStore, with_events;
     /// Who stands in which relation to what.

@@ -104,6 +104,12 @@ ids! {
     /// What an engine calls a session where its digest, which rotations change, will not do: the `sid`
     /// of OpenID Connect. Never the bearer value.
     SessionRef = "session reference";
+    /// What kind of record an entity is, as the application calls it: `client`, `custom_domain`.
+    EntityKind = "entity kind";
+    /// The id of an entity.
+    EntityId = "entity id";
+    /// The value of an entity's unique key.
+    UniqueValue = "value of a unique key";
     /// The id of an event.
     EventId = "event id";
     /// What kind of event it is, as the engine calls it: `login.failed`.

@@ -43,6 +43,7 @@ pub mod bundle;
 pub mod codes;
 pub mod credentials;
 pub mod document;
+pub mod entities;
 pub mod error;
 pub mod events;
 pub mod id;
@@ -57,12 +58,14 @@ pub mod secret;
 pub mod session;
 pub mod time;
 pub mod transactions;
+pub mod typed;
 
 pub use assignments::*;
 pub use bundle::{Ports, Wrap};
 pub use codes::*;
 pub use credentials::*;
 pub use document::Document;
+pub use entities::*;
 pub use error::{ErrorKind, Invalid, PortError, PortResult};
 pub use events::*;
 pub use id::*;
@@ -78,6 +81,7 @@ pub use secret::*;
 pub use session::*;
 pub use time::{Span, Timestamp};
 pub use transactions::{PortsTransaction, Transactions, in_transaction};
+pub use typed::{Entities, Kept, KeyOf, TypedEntity};
 
 // What the code that `#[port]` writes needs to name.
 #[doc(hidden)]

@@ -25,6 +25,7 @@ pub mod codes;
 pub mod credentials;
 pub mod database;
 pub mod dialect;
+pub mod entities;
 pub mod events;
 pub mod failure;
 pub mod identity;
@@ -47,6 +48,7 @@ pub use codes::SqlCodeStore;
 pub use credentials::SqlCredentialStore;
 pub use database::Database;
 pub use dialect::Dialect;
+pub use entities::SqlEntityStore;
 pub use events::SqlEventStore;
 pub use failure::Failure;
 pub use identity::SqlIdentityStore;
@@ -81,6 +83,7 @@ fn stores(database: &Database, sealing: Option<&Sealing>) -> Ports {
         .with_assignments(SqlAssignmentStore(database.clone()))
         .with_codes(SqlCodeStore(database.clone()))
         .with_refresh_tokens(SqlRefreshTokenStore(database.clone()))
+        .with_entities(SqlEntityStore(database.clone()))
         .with_events(SqlEventStore(database.clone()))
         .with_relationships(SqlRelationshipStore(database.clone()));
     match sealing {

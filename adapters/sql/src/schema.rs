@@ -45,6 +45,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "relationships",
         sql: include_str!("schema/005_relationships.sql"),
     },
+    Migration {
+        number: 6,
+        name: "entities",
+        sql: include_str!("schema/006_entities.sql"),
+    },
 ];
 
 /// What stands beside a table and keeps a rule or finds rows, as the steps declare it.
@@ -115,6 +120,7 @@ unique! {
     "auth_codes_pkey" ("auth_codes.tenant, auth_codes.kind, auth_codes.id") => already_exists("code");
     "auth_refresh_families_pkey" ("auth_refresh_families.tenant, auth_refresh_families.id") => already_exists("family");
     "auth_refresh_tokens_pkey" ("auth_refresh_tokens.tenant, auth_refresh_tokens.digest") => already_exists("refresh token");
+    "auth_entities_pkey" ("auth_entities.tenant, auth_entities.kind, auth_entities.id") => already_exists("entity");
     "auth_event_logs_pkey" ("auth_event_logs.tenant") => stale("event log");
     "auth_event_streams_pkey" ("auth_event_streams.tenant, auth_event_streams.stream") => stale("stream");
     "auth_events_pkey" ("auth_events.tenant, auth_events.position") => stale("event log");

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use portproof_ports::{
-    AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, EventId,
-    EventKind, FamilyId, IdentityId, KeyId, LookupDigest, ObjectId, ObjectType, PolicyId,
-    PortError, PortResult, Position, RefreshDigest, Relation, RoleId, Sequence, SessionDigest,
-    SessionRef, Span, StreamId, SubjectId, TenantId, Text, Timestamp, Version,
+    AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, EntityId,
+    EntityKind, EventId, EventKind, FamilyId, IdentityId, KeyId, LookupDigest, ObjectId,
+    ObjectType, PolicyId, PortError, PortResult, Position, RefreshDigest, Relation, RoleId,
+    Sequence, SessionDigest, SessionRef, Span, StreamId, SubjectId, TenantId, Text, Timestamp,
+    UniqueValue, Version,
 };
 use serde::de::DeserializeOwned;
 
@@ -258,7 +259,7 @@ macro_rules! ids {
 
 ids! {
     TenantId IdentityId CredentialId KeyId PolicyId RoleId SubjectId AttributeName ClientId CodeKind
-    FamilyId SessionRef EventId EventKind StreamId ObjectType ObjectId Relation Text
+    FamilyId SessionRef EntityKind EntityId UniqueValue EventId EventKind StreamId ObjectType ObjectId Relation Text
 }
 
 /// The names under which the variants of an enum are stored.

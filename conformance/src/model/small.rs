@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, fmt};
 
 use portproof_ports::{
-    AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, Email, EventId,
-    EventKind, Expected, FamilyId, Identifier, IdentityId, Invalid, KeyId, LookupDigest, ObjectId,
-    ObjectType, PageRequest, PasskeyBytes, PasswordHash, Phone, PolicyId, PrivateKey, ProviderId,
-    ProviderSubject, RefreshDigest, Relation, RoleId, RuleId, Scope, SealedBytes, SessionDigest,
-    SessionRef, Span, StreamId, SubjectId, TenantId, Text, Timestamp, Username, Version,
+    AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, Email,
+    EntityId, EntityKind, EventId, EventKind, Expected, FamilyId, Identifier, IdentityId, Invalid,
+    KeyId, LookupDigest, ObjectId, ObjectType, PageRequest, PasskeyBytes, PasswordHash, Phone,
+    PolicyId, PrivateKey, ProviderId, ProviderSubject, RefreshDigest, Relation, RoleId, RuleId,
+    Scope, SealedBytes, SessionDigest, SessionRef, Span, StreamId, SubjectId, TenantId, Text,
+    Timestamp, UniqueName, UniqueValue, Username, Version,
 };
 use proptest::{
     collection, option,
@@ -171,6 +172,10 @@ few_ids! {
     Scope: "org" "Org" "null" "*";
     ClientId: "app" "App" "app " "a%";
     CodeKind: "ticket" "Ticket";
+    EntityKind: "client" "Client";
+    EntityId: "en" "En" "en " "e%";
+    UniqueName: "name" "Name";
+    UniqueValue: "v" "V" "v " "_";
     FamilyId: "fa" "Fa" "fa " "f_";
     SessionRef: "sid" "Sid" "sid " "s%";
     EventId: "ev" "Ev" "ev " "e%";
@@ -370,6 +375,8 @@ mod tests {
         has_all::<Username>();
         has_all::<Phone>();
         has_all::<ClientId>();
+        has_all::<EntityId>();
+        has_all::<UniqueValue>();
         has_all::<FamilyId>();
         has_all::<SessionRef>();
         has_all::<EventId>();

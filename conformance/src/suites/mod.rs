@@ -9,6 +9,7 @@ use crate::{Failure, Suite};
 mod assignments;
 mod codes;
 mod credentials;
+mod entities;
 mod events;
 pub(crate) mod fixture;
 mod identity;
@@ -19,6 +20,9 @@ mod refresh_tokens;
 mod relationships;
 mod session;
 mod transactions;
+mod typed;
+
+pub use typed::{Sample, SampleEntity, document_suite, entity_suite};
 
 /// The suites of all core ports, and of transactions over whatever ports there are.
 #[must_use]
@@ -47,7 +51,7 @@ pub fn all() -> Vec<Suite<Ports>> {
 /// The suites of the ports that an authorization server needs besides.
 #[must_use]
 pub fn oauth() -> Vec<Suite<Ports>> {
-    vec![codes::suite(), refresh_tokens::suite()]
+    vec![codes::suite(), refresh_tokens::suite(), entities::suite()]
 }
 
 /// The suites of the ports that an engine of many customers needs.

@@ -20,6 +20,7 @@ mod cancelled;
 mod codes;
 mod credentials;
 mod edits;
+mod entities;
 mod events;
 mod identity;
 mod keystore;
@@ -44,6 +45,7 @@ pub fn all() -> Vec<Mutant<Ports>> {
         cancelled::mutants(),
         codes::mutants(),
         refresh_tokens::mutants(),
+        entities::mutants(),
         events::mutants(),
         relationships::mutants(),
         transactions::mutants(),

@@ -17,9 +17,12 @@ use portproof::mutants::{Handle, Mutant, faulty};
 use portproof_memory::MemoryAdapter;
 use portproof_ports::{
     IdentityStoreAnswer, IdentityStoreCall, NewIdentity, PolicyStore, Port, PortCall, PortError,
-    PortResult, Ports, PortsTransaction, SessionStore, TenantId, Transactions, Wrap, async_trait,
+    PortResult, Ports, PortsTransaction, SessionStore, TenantId, Transactions, UniqueKey,
+    UniqueScope, Wrap, async_trait,
 };
 use tokio::task::yield_now;
+
+use crate::entities::with_keys;
 
 pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
     vec![
@@ -106,6 +109,10 @@ pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
             "transactions::conflict::no_update_is_lost",
         )
         .re_enacts("better-auth #9993: counters that were read, changed and written"),
+        mutant::<OwnKeysOnly>(
+            "transactions::keys_over_tenants_are_nobodys",
+            "entities::create::race_has_one_owner_over_transactions",
+        ),
         mutant::<TwoSteps>(
             "transactions::commits_in_two_steps",
             "transactions::commit::cancelled_is_whole",
@@ -376,6 +383,24 @@ impl Fault for NoneAtAll {
     fn inside(&mut self, outside: &Ports, inside: &mut Ports) {
         *inside = outside.clone();
         inside.transactions = None;
+    }
+}
+
+/// Inside nothing is unique over all tenants.
+#[derive(Clone, Default)]
+struct OwnKeysOnly;
+
+impl Fault for OwnKeysOnly {
+    fn inside(&mut self, _outside: &Ports, inside: &mut Ports) {
+        inside.entities = inside.entities.take().map(|port| {
+            faulty(port, |port, call| async move {
+                let own = |mut keys: Vec<UniqueKey>| {
+                    keys.retain(|key| key.scope == UniqueScope::Tenant);
+                    keys
+                };
+                port.call(with_keys(call, own)).await
+            })
+        });
     }
 }
 

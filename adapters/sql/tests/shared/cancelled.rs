@@ -117,7 +117,7 @@ impl<D: Driver, const LEAKS: bool> Driver for Waiting<D, LEAKS> {
 }
 
 /// The rules about writes of one statement, which open no transaction that could leak.
-const OF_ONE_STATEMENT: [&str; 16] = [
+const OF_ONE_STATEMENT: [&str; 17] = [
     "identity::erase::cancelled_is_whole",
     "session::create::cancelled_is_whole",
     "session::rotate::cancelled_is_whole",
@@ -133,6 +133,7 @@ const OF_ONE_STATEMENT: [&str; 16] = [
     "refresh_tokens::revoke::cancelled_is_whole",
     "refresh_tokens::revoke_all_of::cancelled_is_whole",
     "refresh_tokens::sweep::cancelled_is_whole",
+    "entities::remove::cancelled_is_whole",
     "events::prune::cancelled_is_whole",
 ];
 

@@ -88,6 +88,10 @@ pub(crate) async fn has_kept(ports: &Ports, session: &Session) {
     let tokens = ports.refresh_tokens.as_ref().unwrap();
     let token = RefreshDigest::of(b"new");
     assert_eq!(tokens.get(&tenant, &token, at(2)).await, Ok(None));
+    let entities = ports.entities.as_ref().unwrap();
+    let (kind, id) = (EntityKind::new("client"), EntityId::new("new"));
+    let found = entities.get(&tenant, &kind.unwrap(), &id.unwrap()).await;
+    assert_eq!(found, Ok(None));
     let events = ports.events.as_ref().unwrap();
     let event = EventId::new("new").unwrap();
     assert_eq!(events.get(&tenant, &event).await, Ok(None));

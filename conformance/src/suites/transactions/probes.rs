@@ -6,13 +6,14 @@ use std::{collections::BTreeMap, fmt, num::NonZeroU32};
 
 use portproof_ports::{
     AttributeChange, AttributeName, BoundTo, ClientId, CodeDigest, CodeKind, CredentialId,
-    CredentialKind, Edge, EdgeBatch, EdgeWrite, Email, ErrorKind, EventBatch, EventFilter, EventId,
-    EventKind, Expected, ExpectedHead, FamilyId, GrantScope, Identifier, IdentityFilter,
-    IdentityId, IdentityKind, KeyId, KeyUse, Kinds, LookupDigest, NewCode, NewCredential, NewEvent,
-    NewFamily, NewGrant, NewIdentifier, NewIdentity, NewKey, NewSession, ObjectId, ObjectRef,
-    ObjectType, PageRequest, PortError, PortResult, Ports, PrivateKey, RefreshDigest, Relation,
-    Relationship, RoleDraft, RoleId, Secret, Sequence, SessionDigest, Span, StreamId, SubjectId,
-    SubjectRef, TenantId, Text, WhichRelations, WhichTypes, Window, async_trait,
+    CredentialKind, Edge, EdgeBatch, EdgeWrite, Email, EntityId, EntityKind, ErrorKind, EventBatch,
+    EventFilter, EventId, EventKind, Expected, ExpectedHead, FamilyId, GrantScope, Identifier,
+    IdentityFilter, IdentityId, IdentityKind, KeyId, KeyUse, Kinds, LookupDigest, NewCode,
+    NewCredential, NewEntity, NewEvent, NewFamily, NewGrant, NewIdentifier, NewIdentity, NewKey,
+    NewSession, ObjectId, ObjectRef, ObjectType, PageRequest, PortError, PortResult, Ports,
+    PrivateKey, RefreshDigest, Relation, Relationship, RoleDraft, RoleId, Secret, Sequence,
+    SessionDigest, Span, StreamId, SubjectId, SubjectRef, TenantId, Text, UniqueKey, UniqueKeys,
+    UniqueScope, WhichRelations, WhichTypes, Window, async_trait,
 };
 
 use crate::suites::fixture::{START, day, document, minute};
@@ -56,6 +57,7 @@ pub(super) const PROBES: &[&dyn Probe] = &[
     &Assignments,
     &Codes,
     &RefreshTokens,
+    &Entities,
     &Events,
     &Relationships,
 ];
@@ -68,6 +70,7 @@ struct Policies;
 struct Assignments;
 struct Codes;
 struct RefreshTokens;
+struct Entities;
 struct Events;
 struct Relationships;
 
@@ -369,6 +372,48 @@ impl Probe for RefreshTokens {
         let listed = store.list_of(tenant, &ada, minute(1), &all()?).await?;
         Ok(vec![
             shown(store.get(tenant, &token, minute(1)).await?),
+            shown(listed.items.into_iter().find(|found| found.id == id)),
+        ])
+    }
+}
+
+/// The key of this entity within its tenant.
+fn key(name: &str) -> PortResult<UniqueKey> {
+    Ok(UniqueKey::new("name", name, UniqueScope::Tenant)?)
+}
+
+/// Its key over all tenants: cases run at once on one store, so the tenant is part of it.
+fn wide_key(tenant: &TenantId, name: &str) -> PortResult<UniqueKey> {
+    let value = format!("{name} of {}", tenant.as_str());
+    Ok(UniqueKey::new("client_id", &value, UniqueScope::Global)?)
+}
+
+#[async_trait]
+impl Probe for Entities {
+    fn port(&self) -> &'static str {
+        "entities"
+    }
+
+    async fn write(&self, ports: &Ports, tenant: &TenantId, name: &str) -> PortResult<()> {
+        let entity = NewEntity {
+            kind: EntityKind::new("client")?,
+            id: EntityId::new(name)?,
+            body: data(name)?,
+            keys: UniqueKeys::new(vec![key(name)?, wide_key(tenant, name)?])?,
+        };
+        let stored = port!(ports.entities).create(tenant, entity, START).await;
+        stored.map(drop)
+    }
+
+    async fn look(&self, ports: &Ports, tenant: &TenantId, name: &str) -> PortResult<Views> {
+        let (store, id) = (port!(ports.entities), EntityId::new(name)?);
+        let (kind, wide) = (EntityKind::new("client")?, wide_key(tenant, name)?);
+        let anywhere = store.find_global(&kind, &wide.name, &wide.value).await?;
+        let listed = store.list(tenant, &kind, &all()?).await?;
+        Ok(vec![
+            shown(store.get(tenant, &kind, &id).await?),
+            shown(store.find(tenant, &kind, &key(name)?).await?),
+            shown(anywhere.map(|owned| owned.entity)),
             shown(listed.items.into_iter().find(|found| found.id == id)),
         ])
     }
