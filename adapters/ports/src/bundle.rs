@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    AssignmentStore, CodeStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, Port,
-    RefreshTokenStore, SessionStore,
+    AssignmentStore, CodeStore, CredentialStore, IdentityStore, KeyStore, OrganizationStore,
+    PolicyStore, Port, RefreshTokenStore, SessionStore,
 };
 
 /// What puts one thing, whichever port it is, in front of another: a recorder, a layer, a fault.
@@ -77,6 +77,8 @@ ports! {
     codes: CodeStore, with_codes;
     /// Who may get new access tokens.
     refresh_tokens: RefreshTokenStore, with_refresh_tokens;
+    /// Who belongs to which organization.
+    organizations: OrganizationStore, with_organizations;
 }
 
 impl fmt::Debug for Ports {
