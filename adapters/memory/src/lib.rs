@@ -21,6 +21,7 @@ mod identity;
 mod kept;
 mod keystore;
 mod lists;
+mod organizations;
 mod policies;
 mod refresh_tokens;
 mod session;
@@ -60,6 +61,7 @@ impl MemoryAdapter {
             .with_assignments(self.clone())
             .with_codes(self.clone())
             .with_refresh_tokens(self.clone())
+            .with_organizations(self.clone())
     }
 
     /// Another adapter that holds what this one holds now, and goes its own way from there.

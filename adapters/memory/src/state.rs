@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use portproof_ports::{
     Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy,
-    Expected, Family, FamilyId, Grant, GrantScope, Identifier, Identity, IdentityId, KeyId,
-    LookupDigest, Policy, PolicyId, RefreshDigest, Role, RoleId, Session, SessionDigest, StoredKey,
-    SubjectId, TenantId, Timestamp, Version,
+    Expected, Family, FamilyId, Grant, GrantScope, Identifier, Identity, IdentityId, Invitation,
+    InvitationDigest, KeyId, LookupDigest, Membership, Organization, OrganizationId, Policy,
+    PolicyId, RefreshDigest, Role, RoleId, Session, SessionDigest, StoredKey, SubjectId, TenantId,
+    Timestamp, Version,
 };
 
 use crate::kept::KeptCredential;
@@ -44,6 +45,12 @@ pub(crate) struct Tenant {
     /// Which family a refresh token belongs to, and since when it is spent: exactly the tokens that
     /// the families have and had.
     pub(crate) refresh_tokens: BTreeMap<RefreshDigest, (FamilyId, Option<Timestamp>)>,
+
+    pub(crate) organizations: BTreeMap<OrganizationId, Organization>,
+    /// The memberships by what they name: the organization is one of `organizations`.
+    pub(crate) memberships: BTreeMap<(OrganizationId, IdentityId), Membership>,
+    /// The invitations to those organizations.
+    pub(crate) invitations: BTreeMap<InvitationDigest, Invitation>,
 }
 
 /// Whether the version that is stored, if anything is, is what the caller of a save believes.
