@@ -26,6 +26,7 @@ pub mod failure;
 pub mod identity;
 pub mod keystore;
 pub mod migrate;
+pub mod organizations;
 mod paging;
 pub mod policies;
 pub mod pool;
@@ -45,6 +46,7 @@ pub use failure::Failure;
 pub use identity::SqlIdentityStore;
 pub use keystore::SqlKeyStore;
 pub use migrate::{MigrateError, migrate};
+pub use organizations::SqlOrganizationStore;
 pub use policies::SqlPolicyStore;
 pub use pool::{Driver, Pooled};
 pub use refresh_tokens::SqlRefreshTokenStore;
@@ -63,7 +65,8 @@ pub fn ports(database: &Database, sealing: Option<&Sealing>) -> Ports {
         .with_policies(SqlPolicyStore(database.clone()))
         .with_assignments(SqlAssignmentStore(database.clone()))
         .with_codes(SqlCodeStore(database.clone()))
-        .with_refresh_tokens(SqlRefreshTokenStore(database.clone()));
+        .with_refresh_tokens(SqlRefreshTokenStore(database.clone()))
+        .with_organizations(SqlOrganizationStore(database.clone()));
     match sealing {
         Some(sealing) => ports.with_keystore(SqlKeyStore {
             database: database.clone(),

@@ -35,6 +35,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "refresh tokens",
         sql: include_str!("schema/003_refresh_tokens.sql"),
     },
+    Migration {
+        number: 4,
+        name: "organizations",
+        sql: include_str!("schema/004_organizations.sql"),
+    },
 ];
 
 /// A unique key, and what its violation means to a caller.
@@ -77,6 +82,10 @@ unique! {
     "auth_codes_pkey" ("auth_codes.tenant, auth_codes.kind, auth_codes.id") => already_exists("code");
     "auth_refresh_families_pkey" ("auth_refresh_families.tenant, auth_refresh_families.id") => already_exists("family");
     "auth_refresh_tokens_pkey" ("auth_refresh_tokens.tenant, auth_refresh_tokens.digest") => already_exists("refresh token");
+    "auth_organizations_pkey" ("auth_organizations.tenant, auth_organizations.id") => already_exists("organization");
+    "auth_organizations_slug" ("auth_organizations.tenant, auth_organizations.slug") => already_exists("slug");
+    "auth_memberships_pkey" ("auth_memberships.tenant, auth_memberships.organization, auth_memberships.identity") => already_exists("membership");
+    "auth_invitations_pkey" ("auth_invitations.tenant, auth_invitations.id") => already_exists("invitation");
 }
 
 /// The unique key with this name (Postgres) or these columns (SQLite).

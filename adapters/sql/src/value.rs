@@ -4,8 +4,9 @@ use std::fmt;
 
 use portproof_ports::{
     AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, FamilyId,
-    IdentityId, KeyId, LookupDigest, PolicyId, PortError, PortResult, RefreshDigest, RoleId,
-    SessionDigest, SessionRef, Span, SubjectId, TenantId, Text, Timestamp, Version,
+    IdentityId, InvitationDigest, KeyId, LookupDigest, OrganizationId, PolicyId, PortError,
+    PortResult, RefreshDigest, RoleId, SessionDigest, SessionRef, Span, SubjectId, TenantId, Text,
+    Timestamp, Version,
 };
 use serde::de::DeserializeOwned;
 
@@ -113,6 +114,7 @@ bound! {
     &SessionDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &CodeDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &RefreshDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
+    &InvitationDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &LookupDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &Document, Json, value => Self::Json(value.to_json());
 }
@@ -237,7 +239,7 @@ macro_rules! digests {
     )*};
 }
 
-digests! { SessionDigest LookupDigest CodeDigest RefreshDigest }
+digests! { SessionDigest LookupDigest CodeDigest RefreshDigest InvitationDigest }
 
 macro_rules! ids {
     ($($type:ty)*) => {$(
@@ -253,7 +255,7 @@ macro_rules! ids {
 
 ids! {
     TenantId IdentityId CredentialId KeyId PolicyId RoleId SubjectId AttributeName ClientId CodeKind
-    FamilyId SessionRef Text
+    FamilyId SessionRef OrganizationId Text
 }
 
 /// The names under which the variants of an enum are stored.

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use portproof::{
-    Manifest, Opened, Report, Selection, Target, async_trait, catalogue, check_suites, suites,
+    Manifest, Opened, Profile, Report, Selection, Target, async_trait, catalogue, check_suites, suites,
 };
 use portproof_ports::Ports;
 use portproof_sql::{
@@ -19,6 +19,7 @@ struct Handles(Ports, Ports);
 impl Target for Handles {
     fn manifest(&self) -> Manifest {
         Manifest::new("pools")
+            .profiles(Profile::ALL)
             .lacks("reopen", "another test does it")
             .lacks("dump", "another test does it")
     }
@@ -47,7 +48,7 @@ async fn check(rules: &[&str], first: &Ports, second: &Ports) -> Report {
     };
     check_suites(
         Handles(first.clone(), second.clone()),
-        suites::core(),
+        suites::all(),
         &selection,
         |_| {},
     )
@@ -104,7 +105,7 @@ impl<D: Driver, const LEAKS: bool> Driver for Waiting<D, LEAKS> {
 }
 
 /// The rules about writes of one statement, which open no transaction that could leak.
-const OF_ONE_STATEMENT: [&str; 8] = [
+const OF_ONE_STATEMENT: [&str; 9] = [
     "identity::erase::cancelled_is_whole",
     "session::create::cancelled_is_whole",
     "session::rotate::cancelled_is_whole",
@@ -113,6 +114,7 @@ const OF_ONE_STATEMENT: [&str; 8] = [
     "credentials::remove::cancelled_is_whole",
     "credentials::remove_all_of::cancelled_is_whole",
     "policies::delete_role::cancelled_is_whole",
+    "organizations::delete::cancelled_is_whole",
 ];
 
 async fn ports(driver: impl Driver) -> Ports {

@@ -88,6 +88,9 @@ pub(crate) async fn has_kept(ports: &Ports, session: &Session) {
     let tokens = ports.refresh_tokens.as_ref().unwrap();
     let token = RefreshDigest::of(b"new");
     assert_eq!(tokens.get(&tenant, &token, at(2)).await, Ok(None));
+    let organizations = ports.organizations.as_ref().unwrap();
+    let slug = Slug::new("new").unwrap();
+    assert_eq!(organizations.find(&tenant, &slug).await, Ok(None));
 }
 
 /// Where the processes of [`sixteen_processes`] find their database.
