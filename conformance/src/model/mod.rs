@@ -14,6 +14,7 @@ mod credentials;
 pub(crate) mod histories;
 mod identity;
 mod keystore;
+mod organizations;
 mod policies;
 mod refresh_tokens;
 pub(crate) mod sequences;

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, fmt};
 
 use portproof_ports::{
     AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, Email,
-    Expected, FamilyId, Identifier, IdentityId, Invalid, KeyId, LookupDigest, PageRequest,
-    PasskeyBytes, PasswordHash, Phone, PolicyId, PrivateKey, ProviderId, ProviderSubject,
-    RefreshDigest, RoleId, RuleId, Scope, SealedBytes, SessionDigest, SessionRef, Span, SubjectId,
-    TenantId, Text, Timestamp, Username, Version,
+    Expected, FamilyId, Identifier, IdentityId, Invalid, InvitationDigest, KeyId, LookupDigest,
+    OrganizationId, PageRequest, PasskeyBytes, PasswordHash, Phone, PolicyId, PrivateKey,
+    ProviderId, ProviderSubject, RefreshDigest, RoleId, RuleId, Scope, SealedBytes, SessionDigest,
+    SessionRef, Slug, Span, SubjectId, TenantId, Text, Timestamp, Username, Version,
 };
 use proptest::{
     collection, option,
@@ -173,6 +173,8 @@ few_ids! {
     CodeKind: "ticket" "Ticket";
     FamilyId: "fa" "Fa" "fa " "f_";
     SessionRef: "sid" "Sid" "sid " "s%";
+    OrganizationId: "or" "Or" "or " "o_";
+    Slug: "ac" "ac-0" "a" "0";
     AttributeName: "at" "At" "__proto__" "a_";
     ProviderId: "idp" "IdP" "idp:7" "id%";
     ProviderSubject: "7" "07" "7 " "7:7";
@@ -193,7 +195,7 @@ macro_rules! few_digests {
         }
     )*};
 }
-few_digests! { CodeDigest LookupDigest RefreshDigest SessionDigest }
+few_digests! { CodeDigest InvitationDigest LookupDigest RefreshDigest SessionDigest }
 
 macro_rules! few_bytes {
     ($($bytes:ident)*) => {$(
@@ -366,6 +368,9 @@ mod tests {
         has_all::<ClientId>();
         has_all::<FamilyId>();
         has_all::<SessionRef>();
+        has_all::<OrganizationId>();
+        has_all::<Slug>();
+        has_all::<InvitationDigest>();
         has_all::<CodeDigest>();
         has_all::<RefreshDigest>();
         has_all::<SessionDigest>();

@@ -13,6 +13,7 @@ pub(crate) mod fixture;
 mod identity;
 mod keystore;
 pub(crate) mod lists;
+mod organizations;
 mod policies;
 mod refresh_tokens;
 mod session;
@@ -49,7 +50,7 @@ pub fn oauth() -> Vec<Suite<Ports>> {
 /// The suites of the ports that an engine of many customers needs.
 #[must_use]
 pub fn directory() -> Vec<Suite<Ports>> {
-    vec![]
+    vec![organizations::suite()]
 }
 
 /// The suites of the ports that keep what happened.

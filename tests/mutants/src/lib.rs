@@ -22,6 +22,7 @@ mod credentials;
 mod edits;
 mod identity;
 mod keystore;
+mod organizations;
 mod policies;
 mod random;
 mod refresh_tokens;
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Mutant<Ports>> {
         cancelled::mutants(),
         codes::mutants(),
         refresh_tokens::mutants(),
+        organizations::mutants(),
     ]
     .into_iter()
     .flatten()
