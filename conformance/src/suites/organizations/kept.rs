@@ -58,6 +58,12 @@ async fn ids_are_kept_apart(w: &Houses) -> Checked {
             ..new_invitation(&place, name)?
         };
         let invitation = w.invite(new).await?;
+        let answered = [
+            organization.id.as_str(),
+            member.identity.as_str(),
+            invitation.invitee.as_str(),
+        ];
+        equal("what is answered", &answered, &[name.as_str(); 3])?;
         made.push(super::House {
             organization,
             members: vec![member],

@@ -1,5 +1,10 @@
 //! Mutants that check first and act later.
 
+use portproof_ports::{
+    NewMembership, OrganizationStoreAnswer as Answer, OrganizationStoreCall as Call, Port as _,
+    PortError,
+};
+
 use super::{Port, members::orphans};
 
 pub(super) fn mutants(edits: Port) -> Port {
@@ -51,10 +56,36 @@ pub(super) fn mutants(edits: Port) -> Port {
             "organizations::accept::race_keeps_to_the_limit",
             "accept",
         )
-        .race(
+        .fault(
             "organizations::acceptances_race_with_revocations",
             "organizations::accept::race_with_revoke",
-            "accept",
+            |store, call| async move {
+                let Call::Accept {
+                    tenant,
+                    id,
+                    identity,
+                    now,
+                } = &call
+                else {
+                    return store.call(call).await;
+                };
+                let seen = store.invitation(tenant, id, *now).await?;
+                for _ in 0..8 {
+                    tokio::task::yield_now().await;
+                }
+                let outcome = store.call(call.clone()).await;
+                let (Some(seen), Err(PortError::NotFound(_))) = (seen, &outcome) else {
+                    return outcome;
+                };
+                // It was there when this one looked.
+                let new = NewMembership {
+                    organization: seen.organization,
+                    identity: identity.clone(),
+                    roles: seen.roles,
+                };
+                let joined = store.add_member(tenant, new, *now).await;
+                joined.map(Answer::Accept)
+            },
         );
     orphans(
         edits,
