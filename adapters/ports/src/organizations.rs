@@ -455,8 +455,18 @@ mod tests {
         assert_eq!(Slug::new("Acme-7").unwrap(), Slug::new("acme-7").unwrap());
         assert_eq!(Slug::new(&"a".repeat(63)).unwrap().as_str().len(), 63);
         for typed in [
-            "", "-", "-acme", "acme-", "acme ", "ac me", "acmé", "\u{212a}elvin", "ac_me", "a.b",
-            "a\u{200b}b", "аcme",
+            "",
+            "-",
+            "-acme",
+            "acme-",
+            "acme ",
+            "ac me",
+            "acmé",
+            "\u{212a}elvin",
+            "ac_me",
+            "a.b",
+            "a\u{200b}b",
+            "аcme",
         ] {
             assert!(Slug::new(typed).is_err(), "{typed}");
         }
@@ -472,6 +482,9 @@ mod tests {
         assert_eq!(twice.iter().count(), 64);
         assert!(MemberRoles::new(roles(65)).is_err());
         let written = serde_json::to_string(&twice).unwrap();
-        assert_eq!(serde_json::from_str::<MemberRoles>(&written).unwrap(), twice);
+        assert_eq!(
+            serde_json::from_str::<MemberRoles>(&written).unwrap(),
+            twice
+        );
     }
 }
