@@ -10,8 +10,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use portproof::{Manifest, Opened, Target, Verdict, async_trait, check};
 use portproof_database::Server;
 use portproof_ports::{
-    AssignmentStore, CodeStore, CredentialStore, IdentityStore, KeyStore, OrganizationStore,
-    PolicyStore, Ports, RefreshTokenStore, SessionStore,
+    AssignmentStore, CodeStore, CredentialStore, EventStore, IdentityStore, KeyStore,
+    OrganizationStore, PolicyStore, Ports, RefreshTokenStore, RelationshipStore, SessionStore,
 };
 use portproof_tests::{Memory, Place, Postgres, Sqlite};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -178,8 +178,11 @@ impl Target for Through {
             assignments: AssignmentStore, with_assignments;
             codes: CodeStore, with_codes;
             refresh_tokens: RefreshTokenStore, with_refresh_tokens;
+            events: EventStore, with_events;
+            relationships: RelationshipStore, with_relationships;
             organizations: OrganizationStore, with_organizations;
         }
+        held.transactions = ports.transactions;
         Ok(held)
     }
 }

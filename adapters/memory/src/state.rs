@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use portproof_ports::{
-    Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy,
-    Expected, Family, FamilyId, Grant, GrantScope, Identifier, Identity, IdentityId, Invitation,
-    InvitationDigest, KeyId, LookupDigest, Membership, Organization, OrganizationId, Policy,
-    PolicyId, RefreshDigest, Role, RoleId, Session, SessionDigest, StoredKey, SubjectId, TenantId,
-    Timestamp, Version,
+    Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy, Edge,
+    Event, EventId, Expected, Family, FamilyId, Grant, GrantScope, Identifier, Identity,
+    IdentityId, Invitation, InvitationDigest, KeyId, LookupDigest, Membership, Organization,
+    OrganizationId, Policy, PolicyId, Position, RefreshDigest, Relationship, Role, RoleId,
+    Sequence, Session, SessionDigest, StoredKey, StreamId, SubjectId, TenantId, Timestamp, Version,
 };
 
 use crate::kept::KeptCredential;
@@ -46,6 +46,14 @@ pub(crate) struct Tenant {
     /// the families have and had.
     pub(crate) refresh_tokens: BTreeMap<RefreshDigest, (FamilyId, Option<Timestamp>)>,
 
+    pub(crate) events: BTreeMap<Position, Event>,
+    /// Where the event with an id is: exactly the ids of `events`.
+    pub(crate) event_ids: BTreeMap<EventId, Position>,
+    /// The last sequence that a stream gave out; pruning leaves it.
+    pub(crate) heads: BTreeMap<StreamId, Sequence>,
+    /// The last position that was given out; pruning leaves it.
+    pub(crate) last_position: Position,
+    pub(crate) edges: BTreeMap<Edge, Relationship>,
     pub(crate) organizations: BTreeMap<OrganizationId, Organization>,
     /// The memberships by what they name: the organization is one of `organizations`.
     pub(crate) memberships: BTreeMap<(OrganizationId, IdentityId), Membership>,

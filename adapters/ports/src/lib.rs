@@ -19,6 +19,8 @@
 //! - Mutable records carry a [`Version`]; an update names the version it saw and is
 //!   [`PortError::Stale`] when that is not the stored one.
 //! - Lists are pages in an order that the method names; see [`PageRequest`].
+//! - Several calls are done together or not at all in a transaction, where the adapter offers them; see
+//!   [`transactions`].
 //!
 //! ```
 //! use portproof_ports::{SessionStore, SessionDigest, PortResult, TenantId, Timestamp};
@@ -42,6 +44,7 @@ pub mod codes;
 pub mod credentials;
 pub mod document;
 pub mod error;
+pub mod events;
 pub mod id;
 pub mod identity;
 pub mod keystore;
@@ -50,9 +53,11 @@ pub mod page;
 pub mod policies;
 pub mod port;
 pub mod refresh_tokens;
+pub mod relationships;
 pub mod secret;
 pub mod session;
 pub mod time;
+pub mod transactions;
 
 pub use assignments::*;
 pub use bundle::{Ports, Wrap};
@@ -60,6 +65,7 @@ pub use codes::*;
 pub use credentials::*;
 pub use document::Document;
 pub use error::{ErrorKind, Invalid, PortError, PortResult};
+pub use events::*;
 pub use id::*;
 pub use identity::*;
 pub use keystore::*;
@@ -69,9 +75,11 @@ pub use policies::*;
 pub use port::{Handler, Port, PortAnswer, PortCall, PortFuture, Via};
 pub use portproof_ports_macros::port;
 pub use refresh_tokens::*;
+pub use relationships::*;
 pub use secret::*;
 pub use session::*;
 pub use time::{Span, Timestamp};
+pub use transactions::{PortsTransaction, Transactions, in_transaction};
 
 // What the code that `#[port]` writes needs to name.
 #[doc(hidden)]

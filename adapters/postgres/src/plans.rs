@@ -5,7 +5,7 @@ mod shared;
 
 use portproof_sql::Pooled;
 
-use crate::{driver::PostgresDriver, options::PostgresOptions};
+use crate::options::PostgresOptions;
 
 /// Parts of the statements about every tenant, or about a few keys.
 const WHOLE: [&str; 3] = ["auth_migrations", "auth_seals", "AND seal < "];
@@ -18,8 +18,8 @@ async fn every_statement_finds_its_rows_by_tenant() {
     options.clone().connect().await.unwrap();
     // Tables as small as these are read whole, if they may.
     let (target, _) = options.target().unwrap();
-    let pool = options.pool(target.options([("enable_seqscan", "off")]));
-    let plans = shared::plans(Pooled(PostgresDriver(pool)), "EXPLAIN (COSTS OFF)").await;
+    let driver = options.driver(target.options([("enable_seqscan", "off")]));
+    let plans = shared::plans(Pooled(driver), "EXPLAIN (COSTS OFF)").await;
     let mut unbounded = Vec::new();
     for (sql, plan) in plans {
         if WHOLE.iter().any(|name| sql.contains(name)) {

@@ -37,10 +37,48 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         number: 4,
+        name: "events",
+        sql: include_str!("schema/004_events.sql"),
+    },
+    Migration {
+        number: 5,
+        name: "relationships",
+        sql: include_str!("schema/005_relationships.sql"),
+    },
+    Migration {
+        number: 6,
         name: "organizations",
-        sql: include_str!("schema/004_organizations.sql"),
+        sql: include_str!("schema/006_organizations.sql"),
     },
 ];
+
+/// What stands beside a table and keeps a rule or finds rows, as the steps declare it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Declared {
+    /// An index, which may be unique.
+    Index { unique: bool },
+    /// A primary key.
+    Key,
+    /// A reference to another table.
+    Reference,
+}
+
+/// The names of what the steps declare beside the tables.
+pub(crate) fn declared() -> impl Iterator<Item = (&'static str, Declared)> {
+    let lines = MIGRATIONS.iter().flat_map(|step| step.sql.lines());
+    lines.filter_map(|line| {
+        let mut words = line.split_whitespace();
+        match [words.next()?, words.next()?, words.next()?] {
+            ["CREATE", "INDEX", name] => Some((name, Declared::Index { unique: false })),
+            ["CREATE", "UNIQUE", "INDEX"] => {
+                Some((words.next()?, Declared::Index { unique: true }))
+            }
+            ["CONSTRAINT", name, "PRIMARY"] => Some((name, Declared::Key)),
+            ["CONSTRAINT", name, "FOREIGN"] => Some((name, Declared::Reference)),
+            _ => None,
+        }
+    })
+}
 
 /// A unique key, and what its violation means to a caller.
 #[derive(Debug)]
@@ -82,6 +120,12 @@ unique! {
     "auth_codes_pkey" ("auth_codes.tenant, auth_codes.kind, auth_codes.id") => already_exists("code");
     "auth_refresh_families_pkey" ("auth_refresh_families.tenant, auth_refresh_families.id") => already_exists("family");
     "auth_refresh_tokens_pkey" ("auth_refresh_tokens.tenant, auth_refresh_tokens.digest") => already_exists("refresh token");
+    "auth_event_logs_pkey" ("auth_event_logs.tenant") => stale("event log");
+    "auth_event_streams_pkey" ("auth_event_streams.tenant, auth_event_streams.stream") => stale("stream");
+    "auth_events_pkey" ("auth_events.tenant, auth_events.position") => stale("event log");
+    "auth_events_one_id" ("auth_events.tenant, auth_events.id") => already_exists("event");
+    "auth_events_one_sequence" ("auth_events.tenant, auth_events.stream, auth_events.sequence") => stale("stream");
+    "auth_relationships_pkey" ("auth_relationships.tenant, auth_relationships.subject_type, auth_relationships.subject_id, auth_relationships.subject_relation, auth_relationships.relation, auth_relationships.object_type, auth_relationships.object_id") => already_exists("relationship");
     "auth_organizations_pkey" ("auth_organizations.tenant, auth_organizations.id") => already_exists("organization");
     "auth_organizations_slug" ("auth_organizations.tenant, auth_organizations.slug") => already_exists("slug");
     "auth_memberships_pkey" ("auth_memberships.tenant, auth_memberships.organization, auth_memberships.identity") => already_exists("membership");
@@ -112,6 +156,24 @@ mod tests {
         let sql: String = MIGRATIONS.iter().map(|step| step.sql).collect();
         for unique in UNIQUE {
             assert!(sql.contains(unique.name), "{}", unique.name);
+        }
+    }
+
+    #[test]
+    fn what_is_declared_is_found() {
+        let sql: String = MIGRATIONS.iter().map(|step| step.sql).collect();
+        let declares = sql.matches("CONSTRAINT ").count() + sql.matches(" INDEX ").count();
+        assert_eq!(declared().count(), declares);
+        for unique in UNIQUE {
+            let found = declared().find(|(name, _)| *name == unique.name);
+            assert!(
+                matches!(
+                    found,
+                    Some((_, Declared::Key | Declared::Index { unique: true }))
+                ),
+                "{}",
+                unique.name
+            );
         }
     }
 }

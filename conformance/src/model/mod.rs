@@ -11,12 +11,14 @@
 mod assignments;
 mod codes;
 mod credentials;
+mod events;
 pub(crate) mod histories;
 mod identity;
 mod keystore;
 mod organizations;
 mod policies;
 mod refresh_tokens;
+mod relationships;
 pub(crate) mod sequences;
 mod session;
 mod small;

@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, fmt};
 
 use portproof_ports::{
-    AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, Email,
-    Expected, FamilyId, Identifier, IdentityId, Invalid, InvitationDigest, KeyId, LookupDigest,
-    OrganizationId, PageRequest, PasskeyBytes, PasswordHash, Phone, PolicyId, PrivateKey,
-    ProviderId, ProviderSubject, RefreshDigest, RoleId, RuleId, Scope, SealedBytes, SessionDigest,
-    SessionRef, Slug, Span, SubjectId, TenantId, Text, Timestamp, Username, Version,
+    AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, Email, EventId,
+    EventKind, Expected, FamilyId, Identifier, IdentityId, Invalid, InvitationDigest, KeyId,
+    LookupDigest, ObjectId, ObjectType, OrganizationId, PageRequest, PasskeyBytes, PasswordHash,
+    Phone, PolicyId, PrivateKey, ProviderId, ProviderSubject, RefreshDigest, Relation, RoleId,
+    RuleId, Scope, SealedBytes, SessionDigest, SessionRef, Slug, Span, StreamId, SubjectId,
+    TenantId, Text, Timestamp, Username, Version,
 };
 use proptest::{
     collection, option,
@@ -173,6 +174,12 @@ few_ids! {
     CodeKind: "ticket" "Ticket";
     FamilyId: "fa" "Fa" "fa " "f_";
     SessionRef: "sid" "Sid" "sid " "s%";
+    EventId: "ev" "Ev" "ev " "e%";
+    EventKind: "login" "Login" "login " "log%";
+    StreamId: "st" "St" "st " "s_";
+    ObjectType: "doc" "do" "do:c" "d%";
+    ObjectId: "a" "A" "c:a" "_";
+    Relation: "in" "In" "in " "i_";
     OrganizationId: "or" "Or" "or " "o_";
     Slug: "ac" "ac-0" "a" "0";
     AttributeName: "at" "At" "__proto__" "a_";
@@ -368,10 +375,16 @@ mod tests {
         has_all::<ClientId>();
         has_all::<FamilyId>();
         has_all::<SessionRef>();
+        has_all::<EventId>();
+        has_all::<EventKind>();
+        has_all::<StreamId>();
         has_all::<OrganizationId>();
         has_all::<Slug>();
         has_all::<InvitationDigest>();
         has_all::<CodeDigest>();
+        has_all::<ObjectType>();
+        has_all::<ObjectId>();
+        has_all::<Relation>();
         has_all::<RefreshDigest>();
         has_all::<SessionDigest>();
         has_all::<LookupDigest>();

@@ -9,6 +9,7 @@ use crate::{Failure, Suite};
 mod assignments;
 mod codes;
 mod credentials;
+mod events;
 pub(crate) mod fixture;
 mod identity;
 mod keystore;
@@ -16,9 +17,11 @@ pub(crate) mod lists;
 mod organizations;
 mod policies;
 mod refresh_tokens;
+mod relationships;
 mod session;
+mod transactions;
 
-/// The suites of all core ports.
+/// The suites of all core ports, and of transactions over whatever ports there are.
 #[must_use]
 pub fn core() -> Vec<Suite<Ports>> {
     vec![
@@ -28,6 +31,7 @@ pub fn core() -> Vec<Suite<Ports>> {
         keystore::suite(),
         policies::suite(),
         assignments::suite(),
+        transactions::suite(),
     ]
 }
 
@@ -50,13 +54,13 @@ pub fn oauth() -> Vec<Suite<Ports>> {
 /// The suites of the ports that an engine of many customers needs.
 #[must_use]
 pub fn directory() -> Vec<Suite<Ports>> {
-    vec![organizations::suite()]
+    vec![relationships::suite(), organizations::suite()]
 }
 
 /// The suites of the ports that keep what happened.
 #[must_use]
 pub fn audit() -> Vec<Suite<Ports>> {
-    vec![]
+    vec![events::suite()]
 }
 
 /// The port, which the target's manifest claims.

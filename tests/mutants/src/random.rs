@@ -38,6 +38,8 @@ pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
         "assignments" assignments,
         "codes" codes,
         "refresh_tokens" refresh_tokens,
+        "events" events,
+        "relationships" relationships,
         "organizations" organizations,
     ]
 }
@@ -50,7 +52,7 @@ fn forgetful<P: Port + ?Sized>(
     breaks: &'static str,
     slot: Slot<P>,
 ) -> Mutant<Ports> {
-    const READS: [&str; 10] = [
+    const READS: [&str; 12] = [
         "get",
         "peek",
         "find",
@@ -61,6 +63,8 @@ fn forgetful<P: Port + ?Sized>(
         "roles_of",
         "attributes",
         "policy",
+        "exists",
+        "from",
     ];
     Mutant::new(id, breaks, move |mut ports: Ports, _| {
         let cache: Arc<Mutex<BTreeMap<String, Outcome<P>>>> = Arc::default();
