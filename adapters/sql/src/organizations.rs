@@ -14,7 +14,7 @@ use crate::{
     database::{Database, Tx, unsettled},
     failure::Failure,
     paging::{List, by_creation},
-    value::{Row, values},
+    value::{Row, Value, values},
 };
 
 mod rows;
@@ -29,7 +29,7 @@ use rows::{
 pub struct SqlOrganizationStore(pub(crate) Database);
 
 /// Locks an organization against whoever joins, changes or deletes it; answers its row, of which the
-/// limit is read.
+/// limit is read. Needed where members are counted, or more than one row is written.
 ///
 /// Each statement of a transaction sees what was committed before it, and nothing of those that run
 /// beside it: two that count the members at once would both find a place. Whoever counts holds this
@@ -73,16 +73,20 @@ async fn join(
             return Err(PortError::refused("member_limit", "is reached").into());
         }
     }
-    let values = values![
+    tx.write(JOIN, joined(tenant, new)).await?;
+    Ok(())
+}
+
+/// What is stored of a membership that begins.
+fn joined(tenant: &TenantId, new: &Membership) -> Vec<Value> {
+    values![
         tenant,
         &new.organization,
         &new.identity,
         roles(&new.roles),
         new.version,
         new.joined_at
-    ];
-    tx.write(JOIN, values).await?;
-    Ok(())
+    ]
 }
 
 #[async_trait]
@@ -233,6 +237,13 @@ impl OrganizationStore for SqlOrganizationStore {
         new: NewMembership,
         now: Timestamp,
     ) -> PortResult<Membership> {
+        // Where nobody counts, nobody waits for another; a limit that is set meanwhile is seen.
+        const JOIN: &str = concat!(
+            "INSERT INTO auth_memberships (tenant, ",
+            membership_columns!(),
+            ") SELECT tenant, id, $3, $4, $5, $6, $6 FROM auth_organizations \
+             WHERE tenant = $1 AND id = $2 AND member_limit IS NULL"
+        );
         let new = &Membership {
             organization: new.organization,
             identity: new.identity,
@@ -241,6 +252,10 @@ impl OrganizationStore for SqlOrganizationStore {
             joined_at: now,
             updated_at: now,
         };
+        let join_unlimited = self.0.dialect().sharing(JOIN);
+        if self.0.write(join_unlimited, joined(tenant, new)).await? == 1 {
+            return Ok(new.clone());
+        }
         self.0
             .transaction(move |tx| {
                 Box::pin(async move {
@@ -382,12 +397,13 @@ impl OrganizationStore for SqlOrganizationStore {
         const INVITE: &str = concat!(
             "INSERT INTO auth_invitations (tenant, ",
             invitation_columns!(),
-            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+            ") SELECT tenant, $2, id, $4, $5, $6, $7, $8 FROM auth_organizations \
+             WHERE tenant = $1 AND id = $3"
         );
         if new.expires_at <= now {
             return Err(PortError::refused("expires_at", "is not after now"));
         }
-        let invitation = &Invitation {
+        let invitation = Invitation {
             id: new.id,
             organization: new.organization,
             invitee: new.invitee,
@@ -396,7 +412,7 @@ impl OrganizationStore for SqlOrganizationStore {
             data: new.data,
             created_at: now,
         };
-        let values = &values![
+        let values = values![
             tenant,
             &invitation.id,
             &invitation.organization,
@@ -406,17 +422,11 @@ impl OrganizationStore for SqlOrganizationStore {
             &invitation.data,
             now
         ];
-        self.0
-            .transaction(move |tx| {
-                Box::pin(async move {
-                    if lock(tx, tenant, &invitation.organization).await?.is_none() {
-                        return Err(PortError::not_found("organization").into());
-                    }
-                    tx.write(INVITE, values.clone()).await?;
-                    Ok(invitation.clone())
-                })
-            })
-            .await
+        let invite = self.0.dialect().sharing(INVITE);
+        if self.0.write(invite, values).await? == 0 {
+            return Err(PortError::not_found("organization"));
+        }
+        Ok(invitation)
     }
 
     async fn invitation(

@@ -1,5 +1,5 @@
--- Organizations, who belongs to them, and who was invited. An organization's row is what whoever joins
--- it locks, so that no two count its members at once.
+-- Organizations, who belongs to them, and who was invited. The row of an organization with a limit is
+-- what whoever joins it locks, so that no two count its members at once.
 CREATE TABLE auth_organizations (
     tenant {text} NOT NULL,
     id {text} NOT NULL,

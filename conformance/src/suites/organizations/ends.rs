@@ -4,6 +4,7 @@ use portproof_ports::{ErrorKind, IdentityId, PageRequest, Ports};
 
 use super::{
     House, Houses, ada, digest, identity, new_invitation, new_membership, new_organization, slug,
+    unlimited,
 };
 use crate::{
     Case, Checked, cases,
@@ -110,7 +111,7 @@ async fn recreated_is_empty(w: &Houses) -> Checked {
     source = "AuthHero 7d9f138: a bulk revocation covers more than a page of rows"
 )]
 async fn delete_ends_more_than_a_page(w: &Houses) -> Checked {
-    let big = w.create(new_organization("big", "big")?).await?;
+    let big = w.create(unlimited("big", "big")?).await?;
     let (tenant, place) = (w.tenant.clone(), big.id.clone());
     w.many(1300, move |store, number| {
         let (tenant, place) = (tenant.clone(), place.clone());
@@ -125,7 +126,7 @@ async fn delete_ends_more_than_a_page(w: &Houses) -> Checked {
     .await?;
     let deleted = w.store.delete(&w.tenant, &big.id).await?;
     equal("whether there was one to delete", &deleted, &true)?;
-    w.create(new_organization("big", "big")?).await?;
+    w.create(unlimited("big", "big")?).await?;
     for number in [0, 99, 100, 999, 1000, 1001, 1299] {
         let name = format!("one of many {number}");
         let found = w.member(&big.id, &identity(&name)?).await?;

@@ -2,7 +2,7 @@
 
 use portproof_ports::{IdentityId, OrganizationId, Page, PageRequest, PortResult, Ports};
 
-use super::{Houses, identity, new_invitation, new_membership, new_organization};
+use super::{Houses, identity, new_invitation, new_membership, unlimited};
 use crate::{
     Case, Checked, Failure, cases,
     check::{equal, holds},
@@ -29,7 +29,7 @@ pub(super) async fn join_many(w: &Houses, identity: &IdentityId) -> Checked {
         let (tenant, who) = (tenant.clone(), who.clone());
         async move {
             let name = format!("one of many {number}");
-            let given = new_organization(&name, &format!("many-{number}"))?;
+            let given = unlimited(&name, &format!("many-{number}"))?;
             let created = store.create(&tenant, given, START).await?;
             let member = new_membership(&created.id, &who)?;
             store.add_member(&tenant, member, START).await?;
@@ -103,7 +103,7 @@ async fn list_is_complete_at_any_length(w: &Houses) -> Checked {
         let tenant = there.clone();
         async move {
             let name = format!("one of many {number}");
-            let given = new_organization(&name, &format!("many-{number}"))?;
+            let given = unlimited(&name, &format!("many-{number}"))?;
             store.create(&tenant, given, START).await?;
             Ok(())
         }
@@ -126,7 +126,7 @@ async fn list_is_complete_at_any_length(w: &Houses) -> Checked {
     source = "better-auth #10342: the list of members failed above 100"
 )]
 async fn members_are_complete_at_any_length(w: &Houses) -> Checked {
-    let big = w.create(new_organization("big", "big")?).await?.id;
+    let big = w.create(unlimited("big", "big")?).await?.id;
     let (tenant, place) = (w.tenant.clone(), big.clone());
     w.many(MANY, move |store, number| {
         let (tenant, place) = (tenant.clone(), place.clone());
@@ -171,7 +171,7 @@ async fn organizations_are_complete_at_any_length(w: &Houses) -> Checked {
     source = "better-auth #10342: a default limit hid everything above 100 rows"
 )]
 async fn invitations_are_complete_at_any_length(w: &Houses) -> Checked {
-    let big: OrganizationId = w.create(new_organization("big", "big")?).await?.id;
+    let big: OrganizationId = w.create(unlimited("big", "big")?).await?.id;
     let (tenant, place) = (w.tenant.clone(), big.clone());
     w.many(MANY, move |store, number| {
         let (tenant, place) = (tenant.clone(), place.clone());

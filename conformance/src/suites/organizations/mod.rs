@@ -129,6 +129,14 @@ fn limited(name: &str, called: &str, limit: u32) -> Result<NewOrganization, Fail
     })
 }
 
+/// An organization that any number may belong to.
+fn unlimited(name: &str, called: &str) -> Result<NewOrganization, Failure> {
+    Ok(NewOrganization {
+        member_limit: None,
+        ..new_organization(name, called)?
+    })
+}
+
 /// The update that changes nothing of an organization but its version.
 fn same(organization: &Organization) -> OrganizationUpdate {
     OrganizationUpdate {
