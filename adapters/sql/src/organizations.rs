@@ -11,14 +11,15 @@ use portproof_ports::{
 };
 
 use crate::{
-    database::{Database, Tx, unsettled},
-    failure::Failure,
+    database::{Database, unsettled},
     paging::{List, by_creation},
-    value::{Row, Value, values},
+    value::values,
 };
 
+mod joining;
 mod rows;
 
+use joining::{join, joined, lock};
 use rows::{
     invitation, invitation_columns, member_limit, membership, membership_columns, organization,
     organization_columns, roles,
@@ -27,67 +28,6 @@ use rows::{
 /// Organizations in a SQL database.
 #[derive(Clone, Debug)]
 pub struct SqlOrganizationStore(pub(crate) Database);
-
-/// Locks an organization against whoever joins, changes or deletes it; answers its row, of which the
-/// limit is read. Needed where members are counted, or more than one row is written.
-///
-/// Each statement of a transaction sees what was committed before it, and nothing of those that run
-/// beside it: two that count the members at once would both find a place. Whoever counts holds this
-/// lock first, and so sees all who joined before.
-async fn lock(
-    tx: &mut Tx<'_>,
-    tenant: &TenantId,
-    id: &OrganizationId,
-) -> Result<Option<Row>, Failure> {
-    const LOCK: &str = "SELECT member_limit FROM auth_organizations WHERE tenant = $1 AND id = $2";
-    let locked = tx.lock("organization", LOCK, values![tenant, id]).await?;
-    Ok(locked.into_iter().next())
-}
-
-/// Makes an identity a member of an organization that is locked and has this limit.
-async fn join(
-    tx: &mut Tx<'_>,
-    tenant: &TenantId,
-    limit: Option<NonZeroU32>,
-    new: &Membership,
-) -> Result<(), Failure> {
-    const IS_MEMBER: &str = "SELECT 1 FROM auth_memberships \
-        WHERE tenant = $1 AND organization = $2 AND identity = $3";
-    const COUNT: &str =
-        "SELECT count(*) FROM auth_memberships WHERE tenant = $1 AND organization = $2";
-    const JOIN: &str = concat!(
-        "INSERT INTO auth_memberships (tenant, ",
-        membership_columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $6)"
-    );
-    // Without a limit the unique key says all there is to say.
-    if let Some(limit) = limit {
-        let place = values![tenant, &new.organization, &new.identity];
-        if tx.row("membership", IS_MEMBER, place).await?.is_some() {
-            return Err(PortError::already_exists("membership").into());
-        }
-        let values = values![tenant, &new.organization];
-        let count = tx.row("membership", COUNT, values).await?;
-        let count: u64 = count.ok_or(PortError::corrupt("membership"))?.get(0)?;
-        if count >= u64::from(limit.get()) {
-            return Err(PortError::refused("member_limit", "is reached").into());
-        }
-    }
-    tx.write(JOIN, joined(tenant, new)).await?;
-    Ok(())
-}
-
-/// What is stored of a membership that begins.
-fn joined(tenant: &TenantId, new: &Membership) -> Vec<Value> {
-    values![
-        tenant,
-        &new.organization,
-        &new.identity,
-        roles(&new.roles),
-        new.version,
-        new.joined_at
-    ]
-}
 
 #[async_trait]
 impl OrganizationStore for SqlOrganizationStore {

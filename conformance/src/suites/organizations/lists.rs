@@ -2,17 +2,17 @@
 
 use portproof_ports::{
     Invitation, Membership, NewMembership, Organization, OrganizationId, Page, PageRequest,
-    PortResult, Ports, TenantId,
+    PortResult, Ports,
 };
 
-use super::{Houses, ada, digest, id, identity, new_invitation, new_membership, new_organization};
+use super::{Houses, ada, id, identity, new_invitation, new_membership, new_organization};
 use crate::{
     Case, Checked, Failure, cases,
     check::{equal, holds},
     rule,
     suites::{
         fixture::{START, minute},
-        lists::{first_item, refuses_cursor, refuses_damaged, walks_answer},
+        lists::walks_answer,
     },
 };
 
@@ -26,8 +26,6 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
         walk_survives_removals,
         walk_survives_insertions,
         walk_survives_updates,
-        cursor_belongs_to_its_list,
-        damaged_cursor_is_refused,
     ]
 }
 
@@ -43,21 +41,21 @@ const NAMES: [(&str, u16); 7] = [
 ];
 
 impl Houses {
-    async fn list(&self, page: PageRequest) -> PortResult<Page<Organization>> {
+    pub(super) async fn list(&self, page: PageRequest) -> PortResult<Page<Organization>> {
         self.other.list(&self.tenant, &page).await
     }
 
-    async fn members(&self, page: PageRequest) -> PortResult<Page<Membership>> {
+    pub(super) async fn members(&self, page: PageRequest) -> PortResult<Page<Membership>> {
         let place = OrganizationId::new("subject")?;
         self.other.members_of(&self.tenant, &place, &page).await
     }
 
-    async fn of_ada(&self, page: PageRequest) -> PortResult<Page<Membership>> {
+    pub(super) async fn of_ada(&self, page: PageRequest) -> PortResult<Page<Membership>> {
         let ada = portproof_ports::IdentityId::new("Ada")?;
         self.other.organizations_of(&self.tenant, &ada, &page).await
     }
 
-    async fn invitations(&self, page: PageRequest) -> PortResult<Page<Invitation>> {
+    pub(super) async fn invitations(&self, page: PageRequest) -> PortResult<Page<Invitation>> {
         let (place, now) = (OrganizationId::new("subject")?, minute(9));
         self.other
             .invitations_of(&self.tenant, &place, now, &page)
@@ -88,7 +86,7 @@ impl Houses {
     }
 
     /// Seven more of everything, and what the four lists hold then, in their orders.
-    async fn eight(&self) -> Result<Eight, Failure> {
+    pub(super) async fn eight(&self) -> Result<Eight, Failure> {
         let mut organizations = vec![self.subject.organization.clone()];
         for (tenant, house) in &self.bystanders {
             if *tenant == self.tenant {
@@ -120,7 +118,7 @@ impl Houses {
 }
 
 /// What the four lists hold.
-struct Eight {
+pub(super) struct Eight {
     organizations: Vec<Organization>,
     members: Vec<Membership>,
     of_ada: Vec<Membership>,
@@ -412,115 +410,4 @@ async fn walk_survives_updates(w: &Houses) -> Checked {
         &ids(&walked),
         &ids(&expected.organizations),
     )
-}
-
-/// A cursor is of use in the list that answered it, and refused in every other: of another tenant, of
-/// another organization or identity, or of something else.
-///
-/// Otherwise a cursor that is passed on shows somebody else's members.
-#[rule(
-    "organizations::lists::refuse_a_foreign_cursor",
-    source = "kratos 93d364c8e: page two held other tenants' rows"
-)]
-async fn cursor_belongs_to_its_list(w: &Houses) -> Checked {
-    w.eight().await?;
-    let store = &w.store;
-    let (place, other, ada) = (&w.subject_id(), &id("bystander")?, &ada()?);
-    let (here, there, eve) = (&w.tenant, &w.elsewhere, &identity("Eve")?);
-    let (_, of_list) = first_item(|page| w.list(page)).await?;
-    let (_, of_members) = first_item(|page| w.members(page)).await?;
-    let (_, of_ada) = first_item(|page| w.of_ada(page)).await?;
-    let (_, of_invitations) = first_item(|page| w.invitations(page)).await?;
-    let all = [
-        ("the organizations", &of_list),
-        ("the members", &of_members),
-        ("Ada's memberships", &of_ada),
-        ("the invitations", &of_invitations),
-    ];
-    for (number, (of, cursor)) in all.into_iter().enumerate() {
-        for list in 0..4 {
-            // In its own list only elsewhere.
-            let tenants: &[&TenantId] = if list == number {
-                &[there]
-            } else {
-                &[here, there]
-            };
-            for &tenant in tenants {
-                let what = format!("a cursor of {of} in {}", all[list].0);
-                refuses_in(w, &what, list, tenant, place, ada, cursor.clone()).await?;
-            }
-        }
-        if number > 0 {
-            let what = format!("a cursor of {of} in another's");
-            refuses_in(w, &what, number, here, other, eve, cursor.clone()).await?;
-        }
-    }
-    let next = |cursor| PageRequest::first(1000).map(|page| page.following(cursor));
-    let later = store
-        .invitations_of(here, place, minute(10), &next(of_invitations)?)
-        .await?;
-    equal("how many invitations follow later", &later.items.len(), &7)?;
-    let rest = store.members_of(here, place, &next(of_members)?).await?;
-    equal("how many members follow", &rest.items.len(), &7)
-}
-
-/// Fails unless the list with this number refuses a cursor.
-async fn refuses_in(
-    w: &Houses,
-    what: &str,
-    list: usize,
-    tenant: &TenantId,
-    place: &OrganizationId,
-    who: &portproof_ports::IdentityId,
-    cursor: portproof_ports::Cursor,
-) -> Checked {
-    let store = &w.store;
-    match list {
-        0 => {
-            refuses_cursor(what, cursor, |page| async move {
-                store.list(tenant, &page).await
-            })
-            .await
-        }
-        1 => {
-            refuses_cursor(what, cursor, |page| async move {
-                store.members_of(tenant, place, &page).await
-            })
-            .await
-        }
-        2 => {
-            refuses_cursor(what, cursor, |page| async move {
-                store.organizations_of(tenant, who, &page).await
-            })
-            .await
-        }
-        _ => {
-            refuses_cursor(what, cursor, |page| async move {
-                store.invitations_of(tenant, place, minute(9), &page).await
-            })
-            .await
-        }
-    }
-}
-
-/// A damaged or invented cursor is refused as such, in every list: no panic, no first page, no driver's
-/// error.
-///
-/// An engine that gets the first page again walks for ever; one that gets an empty page misses members.
-#[rule(
-    "organizations::lists::refuse_a_damaged_cursor",
-    source = "ory 7baa5b562, spicedb fa1d7f481: forged and malformed page tokens"
-)]
-async fn damaged_cursor_is_refused(w: &Houses) -> Checked {
-    w.eight().await?;
-    let (_, cursor) = first_item(|page| w.list(page)).await?;
-    refuses_damaged(&cursor, |page| w.list(page)).await?;
-    let (_, cursor) = first_item(|page| w.members(page)).await?;
-    refuses_damaged(&cursor, |page| w.members(page)).await?;
-    let (_, cursor) = first_item(|page| w.of_ada(page)).await?;
-    refuses_damaged(&cursor, |page| w.of_ada(page)).await?;
-    let (_, cursor) = first_item(|page| w.invitations(page)).await?;
-    refuses_damaged(&cursor, |page| w.invitations(page)).await?;
-    let found = w.invitation(&digest("token"), START).await?;
-    holds(found.is_some(), "nothing was used up")
 }

@@ -19,7 +19,9 @@ use crate::{
 };
 
 mod cancelled;
+mod cursors;
 mod ends;
+mod invitation_races;
 mod invitations;
 mod kept;
 mod lengths;
@@ -47,7 +49,9 @@ pub(super) fn suite() -> Suite<Ports> {
         invitations::cases(),
         ends::cases(),
         races::cases(),
+        invitation_races::cases(),
         lists::cases(),
+        cursors::cases(),
         lengths::cases(),
         walls::cases(),
         cancelled::cases(),
