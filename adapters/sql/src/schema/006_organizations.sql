@@ -9,9 +9,9 @@ CREATE TABLE auth_organizations (
     version {int} NOT NULL,
     created_at {time} NOT NULL,
     updated_at {time} NOT NULL,
-    CONSTRAINT auth_organizations_pkey PRIMARY KEY (tenant, id),
-    CONSTRAINT auth_organizations_slug UNIQUE (tenant, slug)
+    CONSTRAINT auth_organizations_pkey PRIMARY KEY (tenant, id)
 ){table};
+CREATE UNIQUE INDEX auth_organizations_slug ON auth_organizations (tenant, slug);
 CREATE INDEX auth_organizations_by_creation ON auth_organizations (tenant, created_at, id);
 
 CREATE TABLE auth_memberships (

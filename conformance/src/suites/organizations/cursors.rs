@@ -41,7 +41,7 @@ async fn cursor_belongs_to_its_list(w: &Houses) -> Checked {
         ("the invitations", &of_invitations),
     ];
     for (number, (of, cursor)) in all.into_iter().enumerate() {
-        for list in 0..4 {
+        for (list, (called, _)) in all.iter().enumerate() {
             // In its own list only elsewhere.
             let tenants: &[&TenantId] = if list == number {
                 &[there]
@@ -49,7 +49,7 @@ async fn cursor_belongs_to_its_list(w: &Houses) -> Checked {
                 &[here, there]
             };
             for &tenant in tenants {
-                let what = format!("a cursor of {of} in {}", all[list].0);
+                let what = format!("a cursor of {of} in {called}");
                 refuses_in(w, &what, list, tenant, place, ada, cursor.clone()).await?;
             }
         }

@@ -66,7 +66,7 @@ async fn accept_race_has_one_winner(w: &Houses) -> Checked {
 /// An invitation takes no place before it is accepted: eight may be out for the last one.
 #[rule(
     "organizations::accept::race_keeps_to_the_limit",
-    source = "none of the suites of this kind fills an organization"
+    source = "better-auth #9993, #10002: two accepts exceeded a team's limit, or its last free place was refused"
 )]
 async fn accept_race_keeps_to_the_limit(w: &Houses) -> Checked {
     for round in 0..6 {

@@ -310,7 +310,7 @@ async fn accept_that_is_refused_burns_nothing(w: &Houses) -> Checked {
 /// A limit that invitations go around is none.
 #[rule(
     "organizations::accept::keeps_to_the_limit",
-    source = "none of the suites of this kind fills an organization"
+    source = "better-auth #9993, #10002: two accepts exceeded a team's limit, or its last free place was refused"
 )]
 async fn accept_keeps_to_the_limit(w: &Houses) -> Checked {
     let small = w.create(limited("small", "small", 3)?).await?;
@@ -338,7 +338,7 @@ async fn accept_keeps_to_the_limit(w: &Houses) -> Checked {
 /// An invitation that was sent to the wrong address must be of no use there.
 #[rule(
     "organizations::revoke::ends_one",
-    source = "everruns #2427: what a removal answered was wrong"
+    source = "better-auth #6572: counts of affected rows were wrong"
 )]
 async fn revoke_ends_one(w: &Houses) -> Checked {
     let place = w.subject_id();

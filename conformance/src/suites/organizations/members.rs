@@ -112,7 +112,7 @@ async fn add_needs_the_organization(w: &Houses) -> Checked {
 /// What a customer pays for by the head is what this counts.
 #[rule(
     "organizations::add_member::keeps_to_the_limit",
-    source = "none of the suites of this kind fills an organization"
+    source = "better-auth #9993, #10002: two accepts exceeded a team's limit, or its last free place was refused"
 )]
 async fn add_keeps_to_the_limit(w: &Houses) -> Checked {
     let organization = w.create(limited("small", "small", 2)?).await?;
@@ -307,7 +307,7 @@ async fn set_roles_of_missing_is_not_found(w: &Houses) -> Checked {
 /// Leaving one customer must not mean leaving all, nor keeping the roles for the next time.
 #[rule(
     "organizations::remove_member::ends_one_membership",
-    source = "everruns #2427: what a removal answered was wrong"
+    source = "better-auth #6572: counts of affected rows were wrong"
 )]
 async fn remove_ends_one_membership(w: &Houses) -> Checked {
     let (place, mut expected) = (w.subject_id(), w.subject.clone());

@@ -85,7 +85,7 @@ async fn create_race_has_one_owner(w: &Houses) -> Checked {
 /// Two organizations of one name are one login page.
 #[rule(
     "organizations::create::race_for_a_slug",
-    source = "better-auth #942: looked first and wrote later, and two had one address"
+    source = "twentyhq/twenty #26025: looked first and wrote later"
 )]
 async fn create_race_for_a_slug(w: &Houses) -> Checked {
     for round in 0..4 {
@@ -124,7 +124,7 @@ async fn create_race_for_a_slug(w: &Houses) -> Checked {
 /// A rename that two win leads one of them to the other's customers.
 #[rule(
     "organizations::update::race_for_a_slug",
-    source = "better-auth #942: looked first and wrote later, and two had one address"
+    source = "twentyhq/twenty #26025: looked first and wrote later"
 )]
 async fn update_race_for_a_slug(w: &Houses) -> Checked {
     for round in 0..4 {
@@ -249,7 +249,7 @@ async fn add_race_makes_one_member(w: &Houses) -> Checked {
 /// Two who count at once both see a free place.
 #[rule(
     "organizations::add_member::race_keeps_to_the_limit",
-    source = "none of the suites of this kind fills an organization"
+    source = "better-auth #9993, #10002: two accepts exceeded a team's limit, or its last free place was refused"
 )]
 async fn add_race_keeps_to_the_limit(w: &Houses) -> Checked {
     for round in 0..6 {

@@ -109,7 +109,7 @@ pub(super) fn mutants(edits: Port) -> Port {
             "revoke",
             |answer| *answer = Value::Bool(true),
         )
-        .re_enacts("everruns #2427: what a removal answered was wrong")
+        .re_enacts("better-auth #6572: counts of affected rows were wrong")
         .call(
             "organizations::sweep_takes_a_moment_more",
             "organizations::sweep::removes_what_is_over",

@@ -181,7 +181,7 @@ pub(super) fn mutants(edits: Port) -> Port {
         "remove_member",
         |answer| *answer = Value::Bool(true),
     )
-    .re_enacts("everruns #2427: what a removal answered was wrong")
+    .re_enacts("better-auth #6572: counts of affected rows were wrong")
 }
 
 /// Who is added to what is not there is told so, and stored all the same.
