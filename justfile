@@ -40,7 +40,8 @@ sequences adapter="memory" count="300" seed="0":
     PORTPROOF_TIMEOUT_SECONDS=3600 PORTPROOF_SEQUENCES={{ count }} PORTPROOF_SEED={{ seed }} cargo run -- run --adapter {{ adapter }} \
         --rule identity::random --rule session::random --rule credentials::random --rule keystore::random \
         --rule policies::random --rule assignments::random --rule codes::random \
-        --rule refresh_tokens::random --rule entities::random --rule events::random --rule relationships::random
+        --rule refresh_tokens::random --rule entities::random --rule events::random \
+        --rule relationships::random --rule organizations::random
 
 # Runs the cargo-mutants tool over the reference adapter and the suites; takes hours.
 cargo-mutants:

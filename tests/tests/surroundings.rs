@@ -11,7 +11,7 @@ use portproof::{Manifest, Opened, Target, Verdict, async_trait, check};
 use portproof_database::Server;
 use portproof_ports::{
     AssignmentStore, CodeStore, CredentialStore, EntityStore, EventStore, IdentityStore, KeyStore,
-    PolicyStore, Ports, RefreshTokenStore, RelationshipStore, SessionStore,
+    OrganizationStore, PolicyStore, Ports, RefreshTokenStore, RelationshipStore, SessionStore,
 };
 use portproof_tests::{Memory, Place, Postgres, Sqlite};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -181,6 +181,7 @@ impl Target for Through {
             entities: EntityStore, with_entities;
             events: EventStore, with_events;
             relationships: RelationshipStore, with_relationships;
+            organizations: OrganizationStore, with_organizations;
         }
         held.transactions = ports.transactions;
         Ok(held)

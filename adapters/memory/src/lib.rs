@@ -24,6 +24,7 @@ mod identity;
 mod kept;
 mod keystore;
 mod lists;
+mod organizations;
 mod policies;
 mod refresh_tokens;
 mod relationships;
@@ -72,7 +73,8 @@ impl MemoryAdapter {
             .with_refresh_tokens(self.clone())
             .with_entities(self.clone())
             .with_events(self.clone())
-            .with_relationships(self.clone());
+            .with_relationships(self.clone())
+            .with_organizations(self.clone());
         match self.inside {
             None => ports.with_transactions(self.clone()),
             Some(_) => ports,

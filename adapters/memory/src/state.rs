@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use portproof_ports::{
     Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy, Edge,
     Entity, EntityId, EntityKind, Event, EventId, Expected, Family, FamilyId, Grant, GrantScope,
-    Identifier, Identity, IdentityId, KeyId, LookupDigest, Policy, PolicyId, Position,
-    RefreshDigest, Relationship, Role, RoleId, Sequence, Session, SessionDigest, StoredKey,
-    StreamId, SubjectId, TenantId, Timestamp, UniqueKey, Version,
+    Identifier, Identity, IdentityId, Invitation, InvitationDigest, KeyId, LookupDigest,
+    Membership, Organization, OrganizationId, Policy, PolicyId, Position, RefreshDigest,
+    Relationship, Role, RoleId, Sequence, Session, SessionDigest, StoredKey, StreamId, SubjectId,
+    TenantId, Timestamp, UniqueKey, Version,
 };
 
 use crate::kept::KeptCredential;
@@ -61,8 +62,12 @@ pub(crate) struct Tenant {
     pub(crate) heads: BTreeMap<StreamId, Sequence>,
     /// The last position that was given out; pruning leaves it.
     pub(crate) last_position: Position,
-
     pub(crate) edges: BTreeMap<Edge, Relationship>,
+    pub(crate) organizations: BTreeMap<OrganizationId, Organization>,
+    /// The memberships by what they name: the organization is one of `organizations`.
+    pub(crate) memberships: BTreeMap<(OrganizationId, IdentityId), Membership>,
+    /// The invitations to those organizations.
+    pub(crate) invitations: BTreeMap<InvitationDigest, Invitation>,
 }
 
 /// Whether the version that is stored, if anything is, is what the caller of a save believes.

@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     AssignmentStore, CodeStore, CredentialStore, EntityStore, EventStore, IdentityStore, KeyStore,
-    PolicyStore, Port, RefreshTokenStore, RelationshipStore, SessionStore, Transactions,
-    transactions::Wrapped,
+    OrganizationStore, PolicyStore, Port, RefreshTokenStore, RelationshipStore, SessionStore,
+    Transactions, transactions::Wrapped,
 };
 
 /// What puts one thing, whichever port it is, in front of another: a recorder, a layer, a fault.
@@ -111,6 +111,8 @@ ports! {
     events: EventStore, with_events;
     /// Who stands in which relation to what.
     relationships: RelationshipStore, with_relationships;
+    /// Who belongs to which organization.
+    organizations: OrganizationStore, with_organizations;
 }
 
 impl fmt::Debug for Ports {

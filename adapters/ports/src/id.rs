@@ -122,6 +122,8 @@ ids! {
     ObjectId = "object id";
     /// The name of a relation: `owner`, `member`.
     Relation = "relation";
+    /// The id of an organization.
+    OrganizationId = "organization id";
     /// The name of an identity provider.
     ProviderId = "provider id";
     /// What a provider calls a subject of its own.

@@ -71,6 +71,16 @@ impl Dialect {
         }
     }
 
+    /// A `SELECT`, or what inserts its rows, during which nobody changes or removes those that it reads,
+    /// and which others may read so at once.
+    #[must_use]
+    pub fn sharing(self, select: &'static str) -> Cow<'static, str> {
+        match self {
+            Self::Postgres => Cow::Owned(format!("{select} FOR SHARE")),
+            Self::Sqlite => Cow::Borrowed(select),
+        }
+    }
+
     /// The later of two instants that are there.
     #[must_use]
     pub fn later(self, a: &str, b: &str) -> String {

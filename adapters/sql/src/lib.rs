@@ -31,6 +31,7 @@ pub mod failure;
 pub mod identity;
 pub mod keystore;
 pub mod migrate;
+pub mod organizations;
 mod paging;
 pub mod policies;
 pub mod pool;
@@ -54,6 +55,7 @@ pub use failure::Failure;
 pub use identity::SqlIdentityStore;
 pub use keystore::SqlKeyStore;
 pub use migrate::{MigrateError, migrate};
+pub use organizations::SqlOrganizationStore;
 pub use policies::SqlPolicyStore;
 pub use pool::{Driver, Pooled};
 pub use refresh_tokens::SqlRefreshTokenStore;
@@ -85,7 +87,8 @@ fn stores(database: &Database, sealing: Option<&Sealing>) -> Ports {
         .with_refresh_tokens(SqlRefreshTokenStore(database.clone()))
         .with_entities(SqlEntityStore(database.clone()))
         .with_events(SqlEventStore(database.clone()))
-        .with_relationships(SqlRelationshipStore(database.clone()));
+        .with_relationships(SqlRelationshipStore(database.clone()))
+        .with_organizations(SqlOrganizationStore(database.clone()));
     match sealing {
         Some(sealing) => ports.with_keystore(SqlKeyStore {
             database: database.clone(),

@@ -50,6 +50,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "entities",
         sql: include_str!("schema/006_entities.sql"),
     },
+    Migration {
+        number: 7,
+        name: "organizations",
+        sql: include_str!("schema/007_organizations.sql"),
+    },
 ];
 
 /// What stands beside a table and keeps a rule or finds rows, as the steps declare it.
@@ -127,6 +132,10 @@ unique! {
     "auth_events_one_id" ("auth_events.tenant, auth_events.id") => already_exists("event");
     "auth_events_one_sequence" ("auth_events.tenant, auth_events.stream, auth_events.sequence") => stale("stream");
     "auth_relationships_pkey" ("auth_relationships.tenant, auth_relationships.subject_type, auth_relationships.subject_id, auth_relationships.subject_relation, auth_relationships.relation, auth_relationships.object_type, auth_relationships.object_id") => already_exists("relationship");
+    "auth_organizations_pkey" ("auth_organizations.tenant, auth_organizations.id") => already_exists("organization");
+    "auth_organizations_slug" ("auth_organizations.tenant, auth_organizations.slug") => already_exists("slug");
+    "auth_memberships_pkey" ("auth_memberships.tenant, auth_memberships.organization, auth_memberships.identity") => already_exists("membership");
+    "auth_invitations_pkey" ("auth_invitations.tenant, auth_invitations.id") => already_exists("invitation");
 }
 
 /// The unique key with this name (Postgres) or these columns (SQLite).

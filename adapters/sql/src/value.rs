@@ -4,10 +4,10 @@ use std::fmt;
 
 use portproof_ports::{
     AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, EntityId,
-    EntityKind, EventId, EventKind, FamilyId, IdentityId, KeyId, LookupDigest, ObjectId,
-    ObjectType, PolicyId, PortError, PortResult, Position, RefreshDigest, Relation, RoleId,
-    Sequence, SessionDigest, SessionRef, Span, StreamId, SubjectId, TenantId, Text, Timestamp,
-    UniqueValue, Version,
+    EntityKind, EventId, EventKind, FamilyId, IdentityId, InvitationDigest, KeyId, LookupDigest,
+    ObjectId, ObjectType, OrganizationId, PolicyId, PortError, PortResult, Position, RefreshDigest,
+    Relation, RoleId, Sequence, SessionDigest, SessionRef, Span, StreamId, SubjectId, TenantId,
+    Text, Timestamp, UniqueValue, Version,
 };
 use serde::de::DeserializeOwned;
 
@@ -117,6 +117,7 @@ bound! {
     &SessionDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &CodeDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &RefreshDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
+    &InvitationDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &LookupDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &Document, Json, value => Self::Json(value.to_json());
 }
@@ -243,7 +244,7 @@ macro_rules! digests {
     )*};
 }
 
-digests! { SessionDigest LookupDigest CodeDigest RefreshDigest }
+digests! { SessionDigest LookupDigest CodeDigest RefreshDigest InvitationDigest }
 
 macro_rules! ids {
     ($($type:ty)*) => {$(
@@ -259,7 +260,7 @@ macro_rules! ids {
 
 ids! {
     TenantId IdentityId CredentialId KeyId PolicyId RoleId SubjectId AttributeName ClientId CodeKind
-    FamilyId SessionRef EntityKind EntityId UniqueValue EventId EventKind StreamId ObjectType ObjectId Relation Text
+    FamilyId SessionRef EntityKind EntityId UniqueValue EventId EventKind StreamId ObjectType ObjectId Relation OrganizationId Text
 }
 
 /// The names under which the variants of an enum are stored.

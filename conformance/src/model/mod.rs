@@ -16,6 +16,7 @@ mod events;
 pub(crate) mod histories;
 mod identity;
 mod keystore;
+mod organizations;
 mod policies;
 mod refresh_tokens;
 mod relationships;

@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, fmt};
 use portproof_ports::{
     AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, Email,
     EntityId, EntityKind, EventId, EventKind, Expected, FamilyId, Identifier, IdentityId, Invalid,
-    KeyId, LookupDigest, ObjectId, ObjectType, PageRequest, PasskeyBytes, PasswordHash, Phone,
-    PolicyId, PrivateKey, ProviderId, ProviderSubject, RefreshDigest, Relation, RoleId, RuleId,
-    Scope, SealedBytes, SessionDigest, SessionRef, Span, StreamId, SubjectId, TenantId, Text,
-    Timestamp, UniqueName, UniqueValue, Username, Version,
+    InvitationDigest, KeyId, LookupDigest, ObjectId, ObjectType, OrganizationId, PageRequest,
+    PasskeyBytes, PasswordHash, Phone, PolicyId, PrivateKey, ProviderId, ProviderSubject,
+    RefreshDigest, Relation, RoleId, RuleId, Scope, SealedBytes, SessionDigest, SessionRef, Slug,
+    Span, StreamId, SubjectId, TenantId, Text, Timestamp, UniqueName, UniqueValue, Username,
+    Version,
 };
 use proptest::{
     collection, option,
@@ -184,6 +185,8 @@ few_ids! {
     ObjectType: "doc" "do" "do:c" "d%";
     ObjectId: "a" "A" "c:a" "_";
     Relation: "in" "In" "in " "i_";
+    OrganizationId: "or" "Or" "or " "o_";
+    Slug: "ac" "ac-0" "a" "0";
     AttributeName: "at" "At" "__proto__" "a_";
     ProviderId: "idp" "IdP" "idp:7" "id%";
     ProviderSubject: "7" "07" "7 " "7:7";
@@ -204,7 +207,7 @@ macro_rules! few_digests {
         }
     )*};
 }
-few_digests! { CodeDigest LookupDigest RefreshDigest SessionDigest }
+few_digests! { CodeDigest InvitationDigest LookupDigest RefreshDigest SessionDigest }
 
 macro_rules! few_bytes {
     ($($bytes:ident)*) => {$(
@@ -382,6 +385,9 @@ mod tests {
         has_all::<EventId>();
         has_all::<EventKind>();
         has_all::<StreamId>();
+        has_all::<OrganizationId>();
+        has_all::<Slug>();
+        has_all::<InvitationDigest>();
         has_all::<CodeDigest>();
         has_all::<ObjectType>();
         has_all::<ObjectId>();

@@ -15,6 +15,7 @@ pub(crate) mod fixture;
 mod identity;
 mod keystore;
 pub(crate) mod lists;
+mod organizations;
 mod policies;
 mod refresh_tokens;
 mod relationships;
@@ -57,7 +58,7 @@ pub fn oauth() -> Vec<Suite<Ports>> {
 /// The suites of the ports that an engine of many customers needs.
 #[must_use]
 pub fn directory() -> Vec<Suite<Ports>> {
-    vec![relationships::suite()]
+    vec![relationships::suite(), organizations::suite()]
 }
 
 /// The suites of the ports that keep what happened.

@@ -24,6 +24,7 @@ mod entities;
 mod events;
 mod identity;
 mod keystore;
+mod organizations;
 mod policies;
 mod random;
 mod refresh_tokens;
@@ -48,6 +49,7 @@ pub fn all() -> Vec<Mutant<Ports>> {
         entities::mutants(),
         events::mutants(),
         relationships::mutants(),
+        organizations::mutants(),
         transactions::mutants(),
     ]
     .into_iter()

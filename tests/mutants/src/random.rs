@@ -41,6 +41,7 @@ pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
         "entities" entities,
         "events" events,
         "relationships" relationships,
+        "organizations" organizations,
     ]
 }
 
@@ -52,7 +53,7 @@ fn forgetful<P: Port + ?Sized>(
     breaks: &'static str,
     slot: Slot<P>,
 ) -> Mutant<Ports> {
-    const READS: [&str; 12] = [
+    const READS: [&str; 15] = [
         "get",
         "peek",
         "find",
@@ -65,6 +66,9 @@ fn forgetful<P: Port + ?Sized>(
         "policy",
         "exists",
         "from",
+        "member",
+        "organizations_of",
+        "invitation",
     ];
     Mutant::new(id, breaks, move |mut ports: Ports, _| {
         let cache: Arc<Mutex<BTreeMap<String, Outcome<P>>>> = Arc::default();

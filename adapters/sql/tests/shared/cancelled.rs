@@ -135,6 +135,7 @@ const OF_ONE_STATEMENT: [&str; 17] = [
     "refresh_tokens::sweep::cancelled_is_whole",
     "entities::remove::cancelled_is_whole",
     "events::prune::cancelled_is_whole",
+    "organizations::delete::cancelled_is_whole",
 ];
 
 async fn ports(driver: impl Driver) -> Ports {

@@ -98,6 +98,9 @@ pub(crate) async fn has_kept(ports: &Ports, session: &Session) {
     let edges = ports.relationships.as_ref().unwrap();
     let every = (&EdgeFilter::EVERY, HowMany::Every);
     assert_eq!(edges.delete_where(&tenant, every.0, every.1).await, Ok(0));
+    let organizations = ports.organizations.as_ref().unwrap();
+    let slug = Slug::new("new").unwrap();
+    assert_eq!(organizations.find(&tenant, &slug).await, Ok(None));
 }
 
 /// Drops every index that the steps declare, one after the other, and puts it back: `ready` notices

@@ -60,6 +60,7 @@ pub(super) const PROBES: &[&dyn Probe] = &[
     &Entities,
     &Events,
     &Relationships,
+    &Organizations,
 ];
 
 struct Identities;
@@ -83,6 +84,10 @@ macro_rules! port {
             .ok_or(PortError::Unsupported(stringify!($name).into()))?
     };
 }
+
+mod organizations;
+
+use organizations::Organizations;
 
 fn shown<T: fmt::Debug>(record: Option<T>) -> Option<String> {
     record.map(|record| format!("{record:?}"))
