@@ -260,7 +260,7 @@ async fn no_identifiers_collide_with_none(w: &Identities) -> Checked {
 /// Two registrations that both succeed share an account.
 #[rule(
     "identity::create::race_has_one_owner",
-    source = "better-auth #10081 and others: check, then write"
+    source = "supabase/auth, better-auth: check, then write"
 )]
 async fn id_race_has_one_owner(w: &Identities) -> Checked {
     for round in 0..4 {
