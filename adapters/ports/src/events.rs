@@ -1,124 +1,17 @@
 //! The events port: what happened, in the order in which it was told, for good.
 
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Document, EventId, EventKind, Invalid, Page, PageRequest, PortError, PortResult, StreamId,
-    SubjectId, TenantId, Timestamp, Window, port,
+    Document, EventId, EventKind, Invalid, Page, PageRequest, PortError, PortResult, Position,
+    Sequence, StreamId, SubjectId, TenantId, Timestamp, Window, port,
 };
 
 /// The most events of one append.
 pub const MAX_EVENTS: usize = 100;
-
-/// The number of an event in its stream: 1 for the first one, one more for each that follows.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "i64", into = "i64")]
-pub struct Sequence(i64);
-
-impl Sequence {
-    /// That of a stream's first event.
-    pub const FIRST: Self = Self(1);
-
-    /// A sequence as it was stored.
-    ///
-    /// # Errors
-    ///
-    /// [`Invalid`] when it is less than 1.
-    pub const fn new(sequence: i64) -> Result<Self, Invalid> {
-        if sequence < 1 {
-            return Err(Invalid::new("sequence", "is less than 1"));
-        }
-        Ok(Self(sequence))
-    }
-
-    /// The sequence after this one.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-
-    /// As a number.
-    #[must_use]
-    pub const fn get(self) -> i64 {
-        self.0
-    }
-}
-
-impl TryFrom<i64> for Sequence {
-    type Error = Invalid;
-    fn try_from(sequence: i64) -> Result<Self, Invalid> {
-        Self::new(sequence)
-    }
-}
-
-impl From<Sequence> for i64 {
-    fn from(sequence: Sequence) -> Self {
-        sequence.0
-    }
-}
-
-impl fmt::Debug for Sequence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.0)
-    }
-}
-
-/// A place among all events of a tenant: 1 for the first event, one more for each that follows, in
-/// whichever stream.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "i64", into = "i64")]
-pub struct Position(i64);
-
-impl Position {
-    /// Before the first event.
-    pub const START: Self = Self(0);
-
-    /// A position as it was stored.
-    ///
-    /// # Errors
-    ///
-    /// [`Invalid`] when it is below 0.
-    pub const fn new(position: i64) -> Result<Self, Invalid> {
-        if position < 0 {
-            return Err(Invalid::new("position", "is below 0"));
-        }
-        Ok(Self(position))
-    }
-
-    /// The position after this one.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-
-    /// As a number.
-    #[must_use]
-    pub const fn get(self) -> i64 {
-        self.0
-    }
-}
-
-impl TryFrom<i64> for Position {
-    type Error = Invalid;
-    fn try_from(position: i64) -> Result<Self, Invalid> {
-        Self::new(position)
-    }
-}
-
-impl From<Position> for i64 {
-    fn from(position: Position) -> Self {
-        position.0
-    }
-}
-
-impl fmt::Debug for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "@{}", self.0)
-    }
-}
 
 /// An event to be appended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
