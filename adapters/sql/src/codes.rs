@@ -9,7 +9,7 @@ use portproof_ports::{
 };
 
 use crate::{
-    database::{Database, unsettled},
+    database::{Database, TRIES, unsettled},
     value::{Row, values},
 };
 
@@ -149,7 +149,7 @@ impl CodeStore for SqlCodeStore {
         let client = client(bound_to);
         // That it was not consumed and why are two questions; what was removed meanwhile may be
         // there again.
-        for _ in 0..3 {
+        for _ in 0..TRIES {
             let values = values![tenant, kind, id, client, now];
             if let Some(row) = self.0.write_row("code", CONSUME, values).await? {
                 return Ok(Consumed::First(code(&row)?));

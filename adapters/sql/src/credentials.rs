@@ -10,7 +10,7 @@ use portproof_ports::{
 };
 
 use crate::{
-    database::{Database, Tx, unsettled},
+    database::{Database, TRIES, Tx, not_written, unsettled},
     failure::Failure,
     paging::{List, by_creation},
     value::{Row, Value, values},
@@ -258,15 +258,13 @@ impl CredentialStore for SqlCredentialStore {
             columns!("")
         );
         // As with sessions: that nothing was updated and why are two questions.
-        for _ in 0..3 {
+        for _ in 0..TRIES {
             let values = values![tenant, id, expected, &metadata, expires_at, now];
             if let Some(row) = self.0.write_row("credential", UPDATE, values).await? {
                 return credential(&row);
             }
-            let stored = self.get(tenant, id).await?.ok_or_else(not_found)?;
-            if stored.version != expected {
-                return Err(PortError::stale("credential"));
-            }
+            let stored = self.get(tenant, id).await?;
+            not_written("credential", stored.map(|stored| stored.version), expected)?;
         }
         Err(unsettled())
     }
@@ -319,7 +317,7 @@ impl CredentialStore for SqlCredentialStore {
              WHERE tenant = $1 AND id = $2{only_if} RETURNING {}",
             columns!("")
         );
-        for _ in 0..3 {
+        for _ in 0..TRIES {
             let mut values = values![tenant, id, now];
             values.extend(counter.map(Value::from));
             if let Some(row) = self.0.write_row("credential", sql.clone(), values).await? {
@@ -352,7 +350,7 @@ impl CredentialStore for SqlCredentialStore {
         const CONSUME: &str = "UPDATE auth_credentials SET consumed_at = $3 \
             WHERE tenant = $1 AND id = $2 AND kind = 'recovery_code' AND consumed_at IS NULL \
             AND (expires_at IS NULL OR expires_at > $3)";
-        for _ in 0..3 {
+        for _ in 0..TRIES {
             if self.0.write(CONSUME, values![tenant, id, now]).await? == 1 {
                 return Ok(true);
             }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portproof_ports::{PortError, PortResult};
+use portproof_ports::{PortError, PortResult, Version};
 
 use crate::{
     backend::{Answer, Backend, Isolation, Statement, Transaction},
@@ -283,6 +283,23 @@ impl Retry {
     /// As [`again`](Self::again), the first time.
     async fn again_once(&mut self) -> bool {
         !std::mem::replace(&mut self.lost, true) && self.again().await
+    }
+}
+
+/// How often a write is tried that wrote nothing, when what is stored says by then that it should have.
+pub(crate) const TRIES: usize = 3;
+
+/// Why a write of the version that its caller expects wrote nothing; that version is stored by now
+/// when there is no reason, and the write is to be tried again.
+pub(crate) fn not_written(
+    what: &'static str,
+    stored: Option<Version>,
+    expected: Version,
+) -> PortResult<()> {
+    match stored {
+        None => Err(PortError::not_found(what)),
+        Some(stored) if stored != expected => Err(PortError::stale(what)),
+        Some(_) => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use portproof_ports::{
 };
 
 use crate::{
-    database::{Database, Tx, unsettled},
+    database::{Database, TRIES, Tx, unsettled},
     failure::Failure,
     paging::{AFTER_EVERY_ID, List},
     sealing::Sealing,
@@ -262,7 +262,7 @@ impl KeyStore for SqlKeyStore {
         const REMOVE: &str = "DELETE FROM auth_keys \
             WHERE tenant = $1 AND id = $2 AND state IN ('retired', 'revoked')";
         const STATE: &str = "SELECT state FROM auth_keys WHERE tenant = $1 AND id = $2";
-        for _ in 0..3 {
+        for _ in 0..TRIES {
             if self.database.write(REMOVE, values![tenant, id]).await? == 1 {
                 return Ok(true);
             }

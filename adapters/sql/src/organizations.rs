@@ -11,7 +11,7 @@ use portproof_ports::{
 };
 
 use crate::{
-    database::{Database, unsettled},
+    database::{Database, TRIES, not_written, unsettled},
     paging::{List, by_creation},
     value::values,
 };
@@ -120,7 +120,7 @@ impl OrganizationStore for SqlOrganizationStore {
             organization_columns!()
         );
         // As with sessions: why nothing was updated is another question.
-        for _ in 0..3 {
+        for _ in 0..TRIES {
             let values = values![
                 tenant,
                 id,
@@ -133,13 +133,12 @@ impl OrganizationStore for SqlOrganizationStore {
             if let Some(row) = self.0.write_row("organization", UPDATE, values).await? {
                 return organization(&row);
             }
-            match self.get(tenant, id).await? {
-                None => return Err(PortError::not_found("organization")),
-                Some(stored) if stored.version != expected => {
-                    return Err(PortError::stale("organization"));
-                }
-                Some(_) => {}
-            }
+            let stored = self.get(tenant, id).await?;
+            not_written(
+                "organization",
+                stored.map(|stored| stored.version),
+                expected,
+            )?;
         }
         Err(unsettled())
     }
@@ -239,18 +238,13 @@ impl OrganizationStore for SqlOrganizationStore {
              WHERE tenant = $1 AND organization = $2 AND identity = $3 AND version = $4 RETURNING ",
             membership_columns!()
         );
-        for _ in 0..3 {
+        for _ in 0..TRIES {
             let values = values![tenant, organization, identity, expected, roles(&new), now];
             if let Some(row) = self.0.write_row("membership", SET, values).await? {
                 return membership(&row);
             }
-            match self.member(tenant, organization, identity).await? {
-                None => return Err(PortError::not_found("membership")),
-                Some(stored) if stored.version != expected => {
-                    return Err(PortError::stale("membership"));
-                }
-                Some(_) => {}
-            }
+            let stored = self.member(tenant, organization, identity).await?;
+            not_written("membership", stored.map(|stored| stored.version), expected)?;
         }
         Err(unsettled())
     }

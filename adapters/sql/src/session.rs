@@ -7,7 +7,7 @@ use portproof_ports::{
 };
 
 use crate::{
-    database::{Database, unsettled},
+    database::{Database, TRIES, not_written, unsettled},
     dialect::Dialect,
     paging::List,
     value::{Row, values},
@@ -144,18 +144,13 @@ impl SessionStore for SqlSessionStore {
         );
         // Nothing updated says that it was not to be; why is another question, and by the time it
         // is asked the answer may be that it should be: then it is tried again.
-        for _ in 0..3 {
+        for _ in 0..TRIES {
             let values = values![tenant, id, now, expected, &data];
             if let Some(row) = self.0.write_row("session", UPDATE, values).await? {
                 return session(&row);
             }
-            match self.get(tenant, id, now).await? {
-                None => return Err(PortError::not_found("session")),
-                Some(stored) if stored.version != expected => {
-                    return Err(PortError::stale("session"));
-                }
-                Some(_) => {}
-            }
+            let stored = self.get(tenant, id, now).await?;
+            not_written("session", stored.map(|stored| stored.version), expected)?;
         }
         Err(unsettled())
     }
