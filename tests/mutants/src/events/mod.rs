@@ -109,28 +109,54 @@ where
     A: Future<Output = PortResult<Vec<Event>>> + Send + 'static,
 {
     mutant(id, breaks, move |table, call| {
-        let fault = fault.clone();
+        appended(table, call, fault.clone())
+    })
+}
+
+/// A mutant that appends as `fault` says, and shows the events of [`Append::anyway`] with the ids that
+/// they were given.
+fn appends_anyway<F, A>(id: &'static str, breaks: &'static str, fault: F) -> Mutant<Ports>
+where
+    F: Fn(Table, Append) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = PortResult<Vec<Event>>> + Send + 'static,
+{
+    mutant(id, breaks, move |table, call| {
+        let answer = appended(table, call, fault.clone());
         async move {
-            let Call::Append {
-                tenant,
-                stream,
-                expected,
-                events,
-                now,
-            } = call
-            else {
-                return table.call(call).await;
-            };
-            let append = Append {
-                tenant,
-                stream,
-                expected,
-                events,
-                now,
-            };
-            fault(table, append).await.map(Answer::Append)
+            let mut answer = answer.await?;
+            each(&mut answer, true_name);
+            Ok(answer)
         }
     })
+}
+
+/// What is answered when only an append goes as `fault` says.
+async fn appended<A>(
+    table: Table,
+    call: Call,
+    fault: impl Fn(Table, Append) -> A,
+) -> PortResult<Answer>
+where
+    A: Future<Output = PortResult<Vec<Event>>>,
+{
+    let Call::Append {
+        tenant,
+        stream,
+        expected,
+        events,
+        now,
+    } = call
+    else {
+        return table.call(call).await;
+    };
+    let append = Append {
+        tenant,
+        stream,
+        expected,
+        events,
+        now,
+    };
+    fault(table, append).await.map(Answer::Append)
 }
 
 /// A call of `append`.

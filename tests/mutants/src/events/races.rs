@@ -10,7 +10,7 @@ use portproof_ports::{
     EventBatch, EventFilter, EventStore, ExpectedHead, PortError, Ports, Sequence, Window,
 };
 
-use super::{Answer, Call, appends, each, mutant, others_run, true_name};
+use super::{Answer, Call, appends, appends_anyway, mutant, others_run};
 use crate::edits::Edits;
 
 pub(super) fn mutants() -> Vec<Mutant<Ports>> {
@@ -62,39 +62,18 @@ fn at_once() -> Vec<Mutant<Ports>> {
                 Ok(appended)
             },
         ),
-        mutant(
+        appends_anyway(
             "events::append_looks_at_the_id_then_writes",
             "events::append::race_for_one_id",
-            |table, call| async move {
-                let mut answer = match call {
-                    Call::Append {
-                        tenant,
-                        stream,
-                        expected,
-                        events,
-                        now,
-                    } => {
-                        let append = super::Append {
-                            tenant,
-                            stream,
-                            expected,
-                            events,
-                            now,
-                        };
-                        let seen = append.stored(&table).await?;
-                        others_run().await;
-                        let taken = append.stored(&table).await?;
-                        let appended = if seen.is_empty() && !taken.is_empty() {
-                            append.anyway(&table).await?
-                        } else {
-                            append.on(&table).await?
-                        };
-                        Answer::Append(appended)
-                    }
-                    call => table.call(call).await?,
-                };
-                each(&mut answer, true_name);
-                Ok(answer)
+            |table, append| async move {
+                let seen = append.stored(&table).await?;
+                others_run().await;
+                let taken = append.stored(&table).await?;
+                if seen.is_empty() && !taken.is_empty() {
+                    append.anyway(&table).await
+                } else {
+                    append.on(&table).await
+                }
             },
         ),
         appends(

@@ -3,7 +3,7 @@
 use portproof::mutants::Mutant;
 use portproof_ports::{ErrorKind, Event, EventBatch, NewEvent, PortError, Ports};
 
-use super::{Answer, Call, appends, each, mutant, true_name};
+use super::{appends, appends_anyway};
 
 pub(super) fn mutants() -> Vec<Mutant<Ports>> {
     [retried(), changed(), halves()]
@@ -58,37 +58,16 @@ fn retried() -> Vec<Mutant<Ports>> {
                 Ok(appended)
             },
         ),
-        mutant(
+        appends_anyway(
             "events::ids_are_not_unique",
             RETRY,
-            |table, call| async move {
-                let mut answer = match call {
-                    Call::Append {
-                        tenant,
-                        stream,
-                        expected,
-                        events,
-                        now,
-                    } => {
-                        let append = super::Append {
-                            tenant,
-                            stream,
-                            expected,
-                            events,
-                            now,
-                        };
-                        let stored = append.stored(&table).await?;
-                        let appended = if stored.is_empty() {
-                            append.on(&table).await?
-                        } else {
-                            append.anyway(&table).await?
-                        };
-                        Answer::Append(appended)
-                    }
-                    call => table.call(call).await?,
-                };
-                each(&mut answer, true_name);
-                Ok(answer)
+            |table, append| async move {
+                let stored = append.stored(&table).await?;
+                if stored.is_empty() {
+                    append.on(&table).await
+                } else {
+                    append.anyway(&table).await
+                }
             },
         ),
     ]
@@ -160,38 +139,17 @@ fn changed() -> Vec<Mutant<Ports>> {
                 }
             },
         ),
-        mutant(
+        appends_anyway(
             "events::ids_are_the_streams_own",
             CHANGES,
-            |table, call| async move {
-                let mut answer = match call {
-                    Call::Append {
-                        tenant,
-                        stream,
-                        expected,
-                        events,
-                        now,
-                    } => {
-                        let append = super::Append {
-                            tenant,
-                            stream,
-                            expected,
-                            events,
-                            now,
-                        };
-                        let stored = append.stored(&table).await?;
-                        let elsewhere = stored.iter().all(|event| event.stream != append.stream);
-                        let appended = if stored.is_empty() || !elsewhere {
-                            append.on(&table).await?
-                        } else {
-                            append.anyway(&table).await?
-                        };
-                        Answer::Append(appended)
-                    }
-                    call => table.call(call).await?,
-                };
-                each(&mut answer, true_name);
-                Ok(answer)
+            |table, append| async move {
+                let stored = append.stored(&table).await?;
+                let elsewhere = stored.iter().all(|event| event.stream != append.stream);
+                if stored.is_empty() || !elsewhere {
+                    append.on(&table).await
+                } else {
+                    append.anyway(&table).await
+                }
             },
         ),
     ]
