@@ -1,7 +1,4 @@
-//! Mutants of transactions.
-//!
-//! Each is a fault at the place where a transaction begins or ends, or in a port inside of it; the
-//! ports outside are right.
+//! The faults, each after what it does to a transaction or to the ports inside of it.
 
 use std::{
     pin::{Pin, pin},
@@ -13,208 +10,17 @@ use std::{
     thread,
 };
 
-use portproof::mutants::{Handle, Mutant, faulty};
+use portproof::mutants::faulty;
 use portproof_memory::MemoryAdapter;
 use portproof_ports::{
     IdentityStoreAnswer, IdentityStoreCall, NewIdentity, PolicyStore, Port, PortCall, PortError,
-    PortResult, Ports, PortsTransaction, SessionStore, TenantId, Transactions, UniqueKey,
-    UniqueScope, Wrap, async_trait,
+    PortResult, Ports, PortsTransaction, SessionStore, TenantId, UniqueKey, UniqueScope, Wrap,
+    async_trait,
 };
 use tokio::task::yield_now;
 
+use super::Fault;
 use crate::entities::with_keys;
-
-pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
-    vec![
-        mutant::<ForgetsAPort>(
-            "transactions::commit_forgets_a_port",
-            "transactions::commit::makes_all_visible",
-        ),
-        mutant::<OneOutside>(
-            "transactions::a_port_writes_outside",
-            "transactions::rollback::leaves_nothing",
-        )
-        .re_enacts("better-auth #7758: the root connection was used inside of a transaction"),
-        mutant::<CommitsErrors>(
-            "transactions::errors_commit",
-            "transactions::error::leaves_nothing",
-        ),
-        mutant::<CommitsPanics>(
-            "transactions::panics_commit",
-            "transactions::panic::leaves_nothing",
-        ),
-        mutant::<CommitsDrops>(
-            "transactions::drops_commit",
-            "transactions::drop::leaves_nothing",
-        ),
-        mutant::<GoesOn>(
-            "transactions::kept_ports_go_on",
-            "transactions::end::kept_ports_are_refused",
-        ),
-        mutant::<Leaks>(
-            "transactions::undone_ones_keep_a_connection",
-            "transactions::turns::leave_all_in_order",
-        ),
-        Mutant::new(
-            "transactions::forgets_at_a_restart",
-            "transactions::restart::keeps_what_was_committed",
-            |ports, handle| match handle {
-                Handle::Reopened => MemoryAdapter::new().ports(),
-                Handle::First | Handle::Second => ports,
-            },
-        ),
-        mutant::<ReadsOutside>(
-            "transactions::reads_go_outside",
-            "transactions::reads::see_own_writes",
-        )
-        .re_enacts("better-auth #7758: the root connection was used inside of a transaction"),
-        mutant::<NoneAtAll>(
-            "transactions::there_are_none",
-            "transactions::reads::see_all_or_nothing_outside",
-        )
-        .re_enacts("hydra 3ad64db92: every transaction was none, without a word"),
-        mutant::<LacksAPort>(
-            "transactions::a_port_is_not_inside",
-            "transactions::ports::are_those_outside",
-        ),
-        mutant::<Nests>(
-            "transactions::others_begin_inside",
-            "transactions::nested::is_refused",
-        )
-        .re_enacts("AuthHero 2f65572: a transaction in a transaction joined it, or failed"),
-        mutant::<Aborts>(
-            "transactions::a_refused_call_aborts",
-            "transactions::refused::leaves_the_rest",
-        )
-        .re_enacts("AuthHero: a failed probe within a transaction aborted it on PostgreSQL"),
-        mutant::<LosesOneOfTwo>(
-            "transactions::calls_at_once_get_lost",
-            "transactions::calls::at_once_are_all_done",
-        ),
-        mutant::<OneTenant>(
-            "transactions::keeps_one_tenant",
-            "transactions::tenancy::spans_tenants",
-        ),
-        mutant::<HalfCalls>(
-            "transactions::a_dropped_call_leaves_a_half",
-            "transactions::calls::dropped_is_whole",
-        ),
-        mutant::<LosersWrite>(
-            "transactions::a_loser_leaves_a_session",
-            "transactions::conflict::one_creator_wins",
-        )
-        .re_enacts("AuthHero 2185ce2: writes of several statements left a part on an error"),
-        mutant::<LastOneWins>(
-            "transactions::the_last_writer_wins",
-            "transactions::conflict::no_update_is_lost",
-        )
-        .re_enacts("better-auth #9993: counters that were read, changed and written"),
-        mutant::<OwnKeysOnly>(
-            "transactions::keys_over_tenants_are_nobodys",
-            "entities::create::race_has_one_owner_over_transactions",
-        ),
-        mutant::<TwoSteps>(
-            "transactions::commits_in_two_steps",
-            "transactions::commit::cancelled_is_whole",
-        ),
-    ]
-}
-
-/// What is wrong with transactions: each begins with a clone of it.
-#[async_trait]
-trait Fault: Clone + Default + Send + Sync + 'static {
-    /// Refuses to begin.
-    fn refuses(&self) -> bool {
-        false
-    }
-
-    /// Changes the ports inside.
-    fn inside(&mut self, _outside: &Ports, _inside: &mut Ports) {}
-
-    async fn commit(&self, inner: Box<dyn PortsTransaction>) -> PortResult<()> {
-        inner.commit().await
-    }
-
-    async fn rollback(&self, inner: Box<dyn PortsTransaction>) {
-        inner.rollback().await;
-    }
-
-    /// Drops it.
-    fn drops(&self, _inner: Box<dyn PortsTransaction>) {}
-}
-
-/// The mutant that has this fault.
-fn mutant<F: Fault>(id: &'static str, breaks: &'static str) -> Mutant<Ports> {
-    Mutant::new(id, breaks, |mut ports: Ports, _| {
-        let outside = ports.clone();
-        ports.transactions = ports.transactions.take().map(|inner| {
-            Arc::new(Infected {
-                inner,
-                outside,
-                fault: F::default(),
-            }) as Arc<dyn Transactions>
-        });
-        ports
-    })
-}
-
-struct Infected<F> {
-    inner: Arc<dyn Transactions>,
-    outside: Ports,
-    fault: F,
-}
-
-#[async_trait]
-impl<F: Fault> Transactions for Infected<F> {
-    async fn begin(&self) -> PortResult<Box<dyn PortsTransaction>> {
-        let mut fault = self.fault.clone();
-        if fault.refuses() {
-            return Err(PortError::Unavailable("no connection is left".into()));
-        }
-        let inner = self.inner.begin().await?;
-        let mut ports = inner.ports().clone();
-        fault.inside(&self.outside, &mut ports);
-        Ok(Box::new(Begun {
-            inner: Some(inner),
-            ports,
-            fault,
-        }))
-    }
-}
-
-struct Begun<F: Fault> {
-    /// Until it ends.
-    inner: Option<Box<dyn PortsTransaction>>,
-    ports: Ports,
-    fault: F,
-}
-
-#[async_trait]
-impl<F: Fault> PortsTransaction for Begun<F> {
-    fn ports(&self) -> &Ports {
-        &self.ports
-    }
-
-    async fn commit(mut self: Box<Self>) -> PortResult<()> {
-        let inner = self.inner.take();
-        let inner = inner.ok_or(PortError::ended_transaction())?;
-        self.fault.commit(inner).await
-    }
-
-    async fn rollback(mut self: Box<Self>) {
-        if let Some(inner) = self.inner.take() {
-            self.fault.rollback(inner).await;
-        }
-    }
-}
-
-impl<F: Fault> Drop for Begun<F> {
-    fn drop(&mut self) {
-        if let Some(inner) = self.inner.take() {
-            self.fault.drops(inner);
-        }
-    }
-}
 
 /// Commits where nobody can wait: the reference never makes one wait.
 fn commit_now(inner: Box<dyn PortsTransaction>) {
@@ -262,7 +68,7 @@ fn apart() -> Option<Arc<dyn SessionStore>> {
 }
 
 #[derive(Clone, Default)]
-struct ForgetsAPort;
+pub(super) struct ForgetsAPort;
 
 impl Fault for ForgetsAPort {
     fn inside(&mut self, _outside: &Ports, inside: &mut Ports) {
@@ -271,7 +77,7 @@ impl Fault for ForgetsAPort {
 }
 
 #[derive(Clone, Default)]
-struct OneOutside;
+pub(super) struct OneOutside;
 
 impl Fault for OneOutside {
     fn inside(&mut self, outside: &Ports, inside: &mut Ports) {
@@ -280,7 +86,7 @@ impl Fault for OneOutside {
 }
 
 #[derive(Clone, Default)]
-struct CommitsErrors;
+pub(super) struct CommitsErrors;
 
 #[async_trait]
 impl Fault for CommitsErrors {
@@ -290,7 +96,7 @@ impl Fault for CommitsErrors {
 }
 
 #[derive(Clone, Default)]
-struct CommitsPanics;
+pub(super) struct CommitsPanics;
 
 impl Fault for CommitsPanics {
     fn drops(&self, inner: Box<dyn PortsTransaction>) {
@@ -301,7 +107,7 @@ impl Fault for CommitsPanics {
 }
 
 #[derive(Clone, Default)]
-struct CommitsDrops;
+pub(super) struct CommitsDrops;
 
 impl Fault for CommitsDrops {
     fn drops(&self, inner: Box<dyn PortsTransaction>) {
@@ -313,7 +119,7 @@ impl Fault for CommitsDrops {
 
 /// After the end of a transaction its ports are those outside.
 #[derive(Clone, Default)]
-struct GoesOn;
+pub(super) struct GoesOn;
 
 impl Fault for GoesOn {
     fn inside(&mut self, outside: &Ports, inside: &mut Ports) {
@@ -336,7 +142,7 @@ impl Fault for GoesOn {
 
 /// As if each that was not committed kept one of sixteen connections.
 #[derive(Clone, Default)]
-struct Leaks(Arc<AtomicUsize>);
+pub(super) struct Leaks(Arc<AtomicUsize>);
 
 #[async_trait]
 impl Fault for Leaks {
@@ -354,7 +160,7 @@ impl Fault for Leaks {
 }
 
 #[derive(Clone, Default)]
-struct ReadsOutside;
+pub(super) struct ReadsOutside;
 
 impl Fault for ReadsOutside {
     fn inside(&mut self, outside: &Ports, inside: &mut Ports) {
@@ -377,7 +183,7 @@ impl Fault for ReadsOutside {
 
 /// All ports inside are those outside.
 #[derive(Clone, Default)]
-struct NoneAtAll;
+pub(super) struct NoneAtAll;
 
 impl Fault for NoneAtAll {
     fn inside(&mut self, outside: &Ports, inside: &mut Ports) {
@@ -388,7 +194,7 @@ impl Fault for NoneAtAll {
 
 /// Inside nothing is unique over all tenants.
 #[derive(Clone, Default)]
-struct OwnKeysOnly;
+pub(super) struct OwnKeysOnly;
 
 impl Fault for OwnKeysOnly {
     fn inside(&mut self, _outside: &Ports, inside: &mut Ports) {
@@ -405,7 +211,7 @@ impl Fault for OwnKeysOnly {
 }
 
 #[derive(Clone, Default)]
-struct LacksAPort;
+pub(super) struct LacksAPort;
 
 impl Fault for LacksAPort {
     fn inside(&mut self, _outside: &Ports, inside: &mut Ports) {
@@ -414,7 +220,7 @@ impl Fault for LacksAPort {
 }
 
 #[derive(Clone, Default)]
-struct Nests;
+pub(super) struct Nests;
 
 impl Fault for Nests {
     fn inside(&mut self, outside: &Ports, inside: &mut Ports) {
@@ -424,7 +230,7 @@ impl Fault for Nests {
 
 /// After an error nothing goes any more.
 #[derive(Clone, Default)]
-struct Aborts(Arc<AtomicBool>);
+pub(super) struct Aborts(Arc<AtomicBool>);
 
 fn aborted() -> PortError {
     PortError::Backend("the server answered with error 25P02".into())
@@ -464,7 +270,7 @@ impl Fault for Aborts {
 
 /// A call that meets another one answers, and does nothing.
 #[derive(Clone, Default)]
-struct LosesOneOfTwo;
+pub(super) struct LosesOneOfTwo;
 
 impl Fault for LosesOneOfTwo {
     fn inside(&mut self, _outside: &Ports, inside: &mut Ports) {
@@ -490,7 +296,7 @@ impl Fault for LosesOneOfTwo {
 
 /// What is written in other tenants than the first is forgotten.
 #[derive(Clone, Default)]
-struct OneTenant;
+pub(super) struct OneTenant;
 
 impl Fault for OneTenant {
     fn inside(&mut self, _outside: &Ports, inside: &mut Ports) {
@@ -513,7 +319,7 @@ impl Fault for OneTenant {
 
 /// Links identifiers in a second step, and undoes nothing when it is dropped before that.
 #[derive(Clone, Default)]
-struct HalfCalls;
+pub(super) struct HalfCalls;
 
 impl Fault for HalfCalls {
     fn inside(&mut self, _outside: &Ports, inside: &mut Ports) {
@@ -544,7 +350,7 @@ impl Fault for HalfCalls {
 
 /// What did not come to its end leaves its sessions.
 #[derive(Clone, Default)]
-struct LosersWrite {
+pub(super) struct LosersWrite {
     log: Log<<dyn SessionStore as Port>::Call>,
     outside: Option<Arc<dyn SessionStore>>,
 }
@@ -573,7 +379,7 @@ impl Fault for LosersWrite {
 
 /// Writes once more what met others, over what they wrote.
 #[derive(Clone, Default)]
-struct LastOneWins {
+pub(super) struct LastOneWins {
     log: Log<<dyn PolicyStore as Port>::Call>,
     outside: Option<Arc<dyn PolicyStore>>,
 }
@@ -599,7 +405,7 @@ impl Fault for LastOneWins {
 
 /// Commits the sessions after all others.
 #[derive(Clone, Default)]
-struct TwoSteps {
+pub(super) struct TwoSteps {
     log: Log<<dyn SessionStore as Port>::Call>,
     outside: Option<Arc<dyn SessionStore>>,
 }
