@@ -25,6 +25,7 @@ mod policies;
 mod refresh_tokens;
 mod session;
 mod state;
+mod tenants;
 
 use std::{
     fmt,
@@ -60,6 +61,7 @@ impl MemoryAdapter {
             .with_assignments(self.clone())
             .with_codes(self.clone())
             .with_refresh_tokens(self.clone())
+            .with_tenants(self.clone())
     }
 
     /// Another adapter that holds what this one holds now, and goes its own way from there.
@@ -100,6 +102,12 @@ impl MemoryAdapter {
     ) -> PortResult<T> {
         let mut state = self.state.lock().map_err(|_| panicked())?;
         step(state.entry(tenant.clone()).or_default())
+    }
+
+    /// Runs one step on what all tenants have.
+    fn step_of_all<T>(&self, step: impl FnOnce(&mut State) -> PortResult<T>) -> PortResult<T> {
+        let mut state = self.state.lock().map_err(|_| panicked())?;
+        step(&mut state)
     }
 
     /// What every port answers to `ready`.

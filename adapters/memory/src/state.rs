@@ -17,6 +17,9 @@ pub(crate) type State = BTreeMap<TenantId, Tenant>;
 /// Everything of one tenant.
 #[derive(Clone, Default, PartialEq)]
 pub(crate) struct Tenant {
+    /// What the tenants port has of it, if anything.
+    pub(crate) record: Option<portproof_ports::Tenant>,
+
     pub(crate) identities: BTreeMap<IdentityId, Identity>,
     /// Which identity has an identifier: exactly those that the identities list.
     pub(crate) owners: BTreeMap<Identifier, IdentityId>,

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     AssignmentStore, CodeStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, Port,
-    RefreshTokenStore, SessionStore,
+    RefreshTokenStore, SessionStore, TenantStore,
 };
 
 /// What puts one thing, whichever port it is, in front of another: a recorder, a layer, a fault.
@@ -77,6 +77,8 @@ ports! {
     codes: CodeStore, with_codes;
     /// Who may get new access tokens.
     refresh_tokens: RefreshTokenStore, with_refresh_tokens;
+    /// Which tenants there are.
+    tenants: TenantStore, with_tenants;
 }
 
 impl fmt::Debug for Ports {

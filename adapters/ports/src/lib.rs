@@ -51,6 +51,7 @@ pub mod port;
 pub mod refresh_tokens;
 pub mod secret;
 pub mod session;
+pub mod tenants;
 pub mod time;
 
 pub use assignments::*;
@@ -69,6 +70,7 @@ pub use portproof_ports_macros::port;
 pub use refresh_tokens::*;
 pub use secret::*;
 pub use session::*;
+pub use tenants::*;
 pub use time::{Span, Timestamp};
 
 // What the code that `#[port]` writes needs to name.

@@ -8,7 +8,12 @@ use portproof_sql::Pooled;
 use crate::{driver::PostgresDriver, options::PostgresOptions};
 
 /// Parts of the statements about every tenant, or about a few keys.
-const WHOLE: [&str; 3] = ["auth_migrations", "auth_seals", "AND seal < "];
+const WHOLE: [&str; 4] = [
+    "auth_migrations",
+    "auth_seals",
+    "AND seal < ",
+    "FROM auth_tenants WHERE tenant > ",
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_statement_finds_its_rows_by_tenant() {

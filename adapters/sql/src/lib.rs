@@ -33,6 +33,7 @@ pub mod refresh_tokens;
 pub mod schema;
 pub mod sealing;
 pub mod session;
+pub mod tenants;
 pub mod value;
 
 pub use assignments::SqlAssignmentStore;
@@ -50,6 +51,7 @@ pub use pool::{Driver, Pooled};
 pub use refresh_tokens::SqlRefreshTokenStore;
 pub use sealing::{KeystorePassword, Sealing, SealingError};
 pub use session::SqlSessionStore;
+pub use tenants::SqlTenantStore;
 pub use value::{Kind, Row, Value};
 
 /// The ports on a database: all of them with `sealing`, and all but the keystore without it, since
@@ -63,7 +65,8 @@ pub fn ports(database: &Database, sealing: Option<&Sealing>) -> Ports {
         .with_policies(SqlPolicyStore(database.clone()))
         .with_assignments(SqlAssignmentStore(database.clone()))
         .with_codes(SqlCodeStore(database.clone()))
-        .with_refresh_tokens(SqlRefreshTokenStore(database.clone()));
+        .with_refresh_tokens(SqlRefreshTokenStore(database.clone()))
+        .with_tenants(SqlTenantStore(database.clone()));
     match sealing {
         Some(sealing) => ports.with_keystore(SqlKeyStore {
             database: database.clone(),

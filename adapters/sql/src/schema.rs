@@ -35,6 +35,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "refresh tokens",
         sql: include_str!("schema/003_refresh_tokens.sql"),
     },
+    Migration {
+        number: 4,
+        name: "tenants",
+        sql: include_str!("schema/004_tenants.sql"),
+    },
 ];
 
 /// A unique key, and what its violation means to a caller.
@@ -77,6 +82,75 @@ unique! {
     "auth_codes_pkey" ("auth_codes.tenant, auth_codes.kind, auth_codes.id") => already_exists("code");
     "auth_refresh_families_pkey" ("auth_refresh_families.tenant, auth_refresh_families.id") => already_exists("family");
     "auth_refresh_tokens_pkey" ("auth_refresh_tokens.tenant, auth_refresh_tokens.digest") => already_exists("refresh token");
+    "auth_tenants_pkey" ("auth_tenants.tenant") => already_exists("tenant");
+}
+
+/// What a row of a table with a tenant in it is to that tenant's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// Records, as a port answers them.
+    Records,
+    /// Parts of another table's records: they go with those, by their reference.
+    Parts,
+    /// Notes of the adapter's own, which no port answers.
+    Notes,
+}
+
+/// A table that holds something of tenants.
+#[derive(Debug)]
+pub struct TenantTable {
+    /// Its name.
+    pub name: &'static str,
+    /// What is in it.
+    pub rows: Rows,
+    /// Selects the keys of at most `$2` rows of the tenant `$1`.
+    pub select: &'static str,
+    /// Deletes those of the tenant `$1` whose keys were selected as `of_tenant`.
+    pub delete: &'static str,
+    /// Selects something when the tenant `$1` has rows.
+    pub left: &'static str,
+}
+
+macro_rules! tenant_tables {
+    ($($rows:ident $name:literal ($key:literal);)*) => {
+        /// All tables with a tenant in them, in the order in which a purge empties them: first what
+        /// lets somebody in, what names a record before that record, and the tenants at the end.
+        ///
+        /// The adapters' tests compare it with the database's own catalogue.
+        pub static TENANT_TABLES: &[TenantTable] = &[$(TenantTable {
+            name: $name,
+            rows: Rows::$rows,
+            select: concat!(
+                "SELECT ", $key, " FROM ", $name, " WHERE tenant = $1 ORDER BY ", $key, " LIMIT $2"
+            ),
+            delete: concat!(
+                "DELETE FROM ", $name, " WHERE tenant = $1 \
+                 AND (", $key, ") IN (SELECT ", $key, " FROM of_tenant)"
+            ),
+            left: concat!("SELECT 1 FROM ", $name, " AS of_tenant WHERE tenant = $1 LIMIT 1"),
+        }),*];
+    };
+}
+
+tenant_tables! {
+    Records "auth_sessions" ("id");
+    Records "auth_refresh_families" ("id");
+    Parts "auth_refresh_tokens" ("digest");
+    Records "auth_codes" ("kind, id");
+    Records "auth_credentials" ("id");
+    Parts "auth_past_secrets" ("credential, version");
+    Parts "auth_lookups" ("kind, lookup");
+    Records "auth_grants" ("subject, role, scope");
+    Records "auth_attributes" ("subject, name");
+    Notes "auth_subjects" ("subject");
+    Records "auth_roles" ("id");
+    Records "auth_policies" ("id");
+    Records "auth_identities" ("id");
+    Parts "auth_identifiers" ("kind, provider, value");
+    Records "auth_keys" ("id");
+    Notes "auth_key_rings" ("key_use");
+    Records "auth_credential_policies" ("tenant");
+    Records "auth_tenants" ("tenant");
 }
 
 /// The unique key with this name (Postgres) or these columns (SQLite).

@@ -7,12 +7,14 @@ use crate::options::SqliteOptions;
 
 /// Parts of the statements about every tenant, about all that a tenant has, about a few keys, or about
 /// a tenant's only row.
-const WHOLE: [&str; 5] = [
+const WHOLE: [&str; 7] = [
     "AS of_everybody",
     "auth_migrations",
     "auth_seals",
     "AND seal < ",
     "auth_credential_policies",
+    "auth_tenants",
+    "of_tenant",
 ];
 
 /// What is no table: values, and what a part of the statement has selected.

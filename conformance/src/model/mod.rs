@@ -14,11 +14,13 @@ mod credentials;
 pub(crate) mod histories;
 mod identity;
 mod keystore;
+mod look;
 mod policies;
 mod refresh_tokens;
 pub(crate) mod sequences;
 mod session;
 mod small;
+mod tenants;
 
 use std::{env, fmt, sync::Arc};
 
@@ -34,6 +36,7 @@ use proptest::{
 use crate::{Checked, Context, Failure, World, suites::offered};
 
 pub(crate) use assignments::Authorization;
+pub(crate) use look::{Look, looked};
 pub(crate) use small::Size;
 use small::{Few, Small, calls, small};
 

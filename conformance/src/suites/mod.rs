@@ -16,6 +16,7 @@ pub(crate) mod lists;
 mod policies;
 mod refresh_tokens;
 mod session;
+mod tenants;
 
 /// The suites of all core ports.
 #[must_use]
@@ -49,7 +50,7 @@ pub fn oauth() -> Vec<Suite<Ports>> {
 /// The suites of the ports that an engine of many customers needs.
 #[must_use]
 pub fn directory() -> Vec<Suite<Ports>> {
-    vec![]
+    vec![tenants::suite()]
 }
 
 /// The suites of the ports that keep what happened.
