@@ -26,6 +26,7 @@ mod policies;
 mod random;
 mod refresh_tokens;
 mod session;
+mod tenants;
 
 /// All mutants of all ports.
 #[must_use]
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Mutant<Ports>> {
         cancelled::mutants(),
         codes::mutants(),
         refresh_tokens::mutants(),
+        tenants::mutants(),
     ]
     .into_iter()
     .flatten()

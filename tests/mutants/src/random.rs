@@ -38,6 +38,7 @@ pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
         "assignments" assignments,
         "codes" codes,
         "refresh_tokens" refresh_tokens,
+        "tenants" tenants,
     ]
 }
 
