@@ -11,7 +11,7 @@ use portproof::{Manifest, Opened, Target, Verdict, async_trait, check};
 use portproof_database::Server;
 use portproof_ports::{
     AssignmentStore, CodeStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, Ports,
-    RefreshTokenStore, SessionStore,
+    RefreshTokenStore, SessionStore, TenantStore,
 };
 use portproof_tests::{Memory, Place, Postgres, Sqlite};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -178,6 +178,7 @@ impl Target for Through {
             assignments: AssignmentStore, with_assignments;
             codes: CodeStore, with_codes;
             refresh_tokens: RefreshTokenStore, with_refresh_tokens;
+            tenants: TenantStore, with_tenants;
         }
         Ok(held)
     }
