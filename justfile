@@ -40,7 +40,8 @@ sequences adapter="memory" count="300" seed="0":
     PORTPROOF_TIMEOUT_SECONDS=3600 PORTPROOF_SEQUENCES={{ count }} PORTPROOF_SEED={{ seed }} cargo run -- run --adapter {{ adapter }} \
         --rule identity::random --rule session::random --rule credentials::random --rule keystore::random \
         --rule policies::random --rule assignments::random --rule codes::random \
-        --rule refresh_tokens::random
+        --rule refresh_tokens::random --rule entities::random --rule events::random \
+        --rule relationships::random --rule organizations::random --rule tenants::random
 
 # Runs the cargo-mutants tool over the reference adapter and the suites; takes hours.
 cargo-mutants:
@@ -50,6 +51,10 @@ cargo-mutants:
 # Measures the suites on every adapter, five runs each.
 bench:
     cargo bench -p portproof-tests --bench catalogue
+
+# Measures how calls take longer with the number of rows: `just bench-scale --rows 1000,10000`.
+bench-scale *arguments:
+    cargo bench -p portproof-tests --bench scale -- {{ arguments }}
 
 # Builds a Postgres image from Debian packages, for machines that reach no image registry.
 image tag="portproof-postgres:15":

@@ -156,6 +156,15 @@ impl<S: Stores> Case<S> {
         Self { rule, run }
     }
 
+    /// A case that looks after everything itself.
+    pub(crate) fn of_context(
+        rule: Rule,
+        run: impl Fn(Context<S>) -> CaseFuture<'static, Checked> + Send + Sync + 'static,
+    ) -> Self {
+        let run: Run<S> = Arc::new(run);
+        Self { rule, run }
+    }
+
     pub(crate) fn run(&self, context: Context<S>) -> CaseFuture<'static, Checked> {
         (self.run)(context)
     }

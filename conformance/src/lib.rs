@@ -52,6 +52,9 @@
 //! A port is a trait with [`#[port]`](macro@portproof_ports::port) on it. A [`World`] is what its cases
 //! start from, [`#[rule]`](macro@rule) makes a rule and its case of a documented function, and
 //! [`run_custom_suites`] runs them. [`mutants`] proves that they notice what they should.
+//!
+//! A record of an application's own that is kept as an entity needs no port: [`suites::entity_suite`]
+//! makes its suite of a type that can make samples.
 
 // The macros name this crate by its public name, also in here.
 extern crate self as portproof;

@@ -7,7 +7,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use portproof_ports::{Handler, Port, PortCall, PortResult, Ports, Wrap, async_trait};
+use portproof_ports::{
+    Handler, Port, PortCall, PortError, PortResult, Ports, PortsTransaction, Transactions, Wrap,
+    async_trait,
+};
 
 /// The calls of a case, in the order in which they began.
 ///
@@ -28,6 +31,8 @@ struct Entries {
     noise: Option<Arc<str>>,
     /// Whether the case is over, whatever its calls still do.
     closed: bool,
+    /// How many transactions were begun.
+    transactions: u32,
 }
 
 impl Entries {
@@ -42,7 +47,7 @@ impl Entries {
 }
 
 struct Entry {
-    handle: &'static str,
+    handle: Arc<str>,
     port: &'static str,
     method: &'static str,
     call: Box<dyn fmt::Debug + Send>,
@@ -108,16 +113,65 @@ impl Transcript {
         self.len() == 0
     }
 
-    fn begin<P: Port + ?Sized>(&self, handle: &'static str, call: &P::Call) -> usize {
+    fn begin<P: Port + ?Sized>(&self, handle: &Arc<str>, call: &P::Call) -> usize {
+        let method = call.method();
+        self.begin_any(handle, P::NAME, method, Box::new(call.clone()))
+    }
+
+    fn begin_any(
+        &self,
+        handle: &Arc<str>,
+        port: &'static str,
+        method: &'static str,
+        call: Box<dyn fmt::Debug + Send>,
+    ) -> usize {
         let mut entries = self.entries();
         entries.calls.push(Entry {
-            handle,
-            port: P::NAME,
-            method: call.method(),
-            call: Box::new(call.clone()),
+            handle: Arc::clone(handle),
+            port,
+            method,
+            call,
             end: End::NotYet,
         });
         entries.calls.len() - 1
+    }
+
+    /// What the next transaction through this handle is called.
+    fn transaction(&self, handle: &str) -> Arc<str> {
+        let mut entries = self.entries();
+        entries.transactions += 1;
+        format!("{handle}/{}", entries.transactions).into()
+    }
+
+    /// Runs what is no call of a port, and notes it.
+    async fn noting<T: Clone + fmt::Debug + Send + 'static>(
+        &self,
+        handle: &Arc<str>,
+        method: &'static str,
+        run: impl Future<Output = T> + Send,
+    ) -> T {
+        let number = self.begin_any(handle, TRANSACTIONS, method, Box::new(Nothing {}));
+        let answer = self.watching(number, run).await;
+        self.end(number, End::Answered(Box::new(answer.clone())));
+        answer
+    }
+
+    /// Runs a call, and notes when it is dropped.
+    async fn watching<T>(&self, number: usize, run: impl Future<Output = T>) -> T {
+        let mut watched = Watched {
+            transcript: self,
+            number,
+            polls: 0,
+            answered: false,
+        };
+        let mut run = pin!(run);
+        let answer = poll_fn(|task| {
+            watched.polls += 1;
+            run.as_mut().poll(task)
+        })
+        .await;
+        watched.answered = true;
+        answer
     }
 
     fn end(&self, number: usize, end: End) {
@@ -163,7 +217,7 @@ impl Transcript {
             let call = format!("{:?}", entry.call);
             // The variant says what the method's name says.
             let arguments = call.split_once(' ').map_or("", |(_, arguments)| arguments);
-            let (handle, port, method) = (entry.handle, entry.port, entry.method);
+            let (handle, port, method) = (&entry.handle, entry.port, entry.method);
             let _ = writeln!(
                 text,
                 "  {number:>3} {handle}: {port}.{method} {}",
@@ -220,11 +274,7 @@ pub trait Stores: Clone + Send + Sync + 'static {
 
 impl<P: Port + ?Sized> Stores for Arc<P> {
     fn recorded(&self, transcript: &Transcript, handle: &'static str) -> Self {
-        P::via(Arc::new(Recorder {
-            inner: Self::clone(self),
-            transcript: transcript.clone(),
-            handle,
-        }))
+        Record(transcript.clone(), handle.into()).wrap(Self::clone(self))
     }
 
     fn offers(&self, port: &str) -> bool {
@@ -238,42 +288,40 @@ impl Stores for Ports {
     }
 
     fn recorded(&self, transcript: &Transcript, handle: &'static str) -> Self {
-        /// Records every port alike.
-        struct Record<'a>(&'a Transcript, &'static str);
+        self.wrapped(&Record(transcript.clone(), handle.into()))
+    }
+}
 
-        impl Wrap for Record<'_> {
-            fn wrap<P: Port + ?Sized>(&self, port: Arc<P>) -> Arc<P> {
-                port.recorded(self.0, self.1)
-            }
-        }
+/// Records every port alike, as called through this handle.
+#[derive(Clone)]
+struct Record(Transcript, Arc<str>);
 
-        self.wrapped(&Record(transcript, handle))
+impl Wrap for Record {
+    fn wrap<P: Port + ?Sized>(&self, port: Arc<P>) -> Arc<P> {
+        P::via(Arc::new(Recorder {
+            inner: port,
+            transcript: self.0.clone(),
+            handle: Arc::clone(&self.1),
+        }))
+    }
+
+    fn wrap_transactions(&self, transactions: Arc<dyn Transactions>) -> Arc<dyn Transactions> {
+        Arc::new(RecordedTransactions(self.clone(), transactions))
     }
 }
 
 struct Recorder<P: ?Sized> {
     inner: Arc<P>,
     transcript: Transcript,
-    handle: &'static str,
+    handle: Arc<str>,
 }
 
 #[async_trait]
 impl<P: Port + ?Sized> Handler<P::Call> for Recorder<P> {
     async fn handle(&self, call: P::Call) -> PortResult<<P::Call as PortCall>::Answer> {
-        let number = self.transcript.begin::<P>(self.handle, &call);
-        let mut watched = Watched {
-            transcript: &self.transcript,
-            number,
-            polls: 0,
-            answered: false,
-        };
-        let mut call = pin!(self.inner.call(call));
-        let answer = poll_fn(|task| {
-            watched.polls += 1;
-            call.as_mut().poll(task)
-        })
-        .await;
-        watched.answered = true;
+        let number = self.transcript.begin::<P>(&self.handle, &call);
+        let call = self.inner.call(call);
+        let answer = self.transcript.watching(number, call).await;
         let end = End::Answered(Box::new(answer.clone()));
         self.transcript.end(number, end);
         answer
@@ -295,3 +343,73 @@ impl Drop for Watched<'_> {
         }
     }
 }
+
+/// How transactions are called where ports are.
+const TRANSACTIONS: &str = "transactions";
+
+/// Notes when transactions begin and how they end, and what is called inside.
+struct RecordedTransactions(Record, Arc<dyn Transactions>);
+
+#[async_trait]
+impl Transactions for RecordedTransactions {
+    async fn begin(&self) -> PortResult<Box<dyn PortsTransaction>> {
+        let Record(transcript, handle) = &self.0;
+        let named = transcript.transaction(handle);
+        let number = transcript.begin_any(&named, TRANSACTIONS, "begin", Box::new(Nothing {}));
+        let begun = transcript.watching(number, self.1.begin()).await;
+        let answer = begun.as_ref().map(drop).map_err(PortError::clone);
+        transcript.end(number, End::Answered(Box::new(answer)));
+        let inner = begun?;
+        let record = Record(transcript.clone(), named);
+        Ok(Box::new(RecordedTransaction {
+            ports: inner.ports().wrapped(&record),
+            inner: Some(inner),
+            record,
+        }))
+    }
+}
+
+struct RecordedTransaction {
+    ports: Ports,
+    /// Until it ends.
+    inner: Option<Box<dyn PortsTransaction>>,
+    record: Record,
+}
+
+#[async_trait]
+impl PortsTransaction for RecordedTransaction {
+    fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    async fn commit(mut self: Box<Self>) -> PortResult<()> {
+        let Record(transcript, handle) = self.record.clone();
+        match self.inner.take() {
+            Some(inner) => transcript.noting(&handle, "commit", inner.commit()).await,
+            None => Err(PortError::ended_transaction()),
+        }
+    }
+
+    async fn rollback(mut self: Box<Self>) {
+        let Record(transcript, handle) = self.record.clone();
+        if let Some(inner) = self.inner.take() {
+            transcript
+                .noting(&handle, "rollback", inner.rollback())
+                .await;
+        }
+    }
+}
+
+impl Drop for RecordedTransaction {
+    fn drop(&mut self) {
+        if self.inner.is_some() {
+            let Record(transcript, handle) = &self.record;
+            let number = transcript.begin_any(handle, TRANSACTIONS, "drop", Box::new(Nothing {}));
+            transcript.end(number, End::Answered(Box::new(())));
+        }
+    }
+}
+
+/// The arguments of what has none.
+#[derive(Debug)]
+struct Nothing {}

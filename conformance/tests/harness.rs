@@ -172,6 +172,7 @@ async fn an_adapter_of_the_core_claims_nothing_else() {
     impl Target for Core {
         fn manifest(&self) -> Manifest {
             Manifest::new("core")
+                .lacks("transactions", "its ports know nothing of each other")
                 .lacks("reopen", "in memory")
                 .lacks("dump", "in memory")
         }

@@ -10,8 +10,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use portproof::{Manifest, Opened, Target, Verdict, async_trait, check};
 use portproof_database::Server;
 use portproof_ports::{
-    AssignmentStore, CodeStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, Ports,
-    RefreshTokenStore, SessionStore, TenantStore,
+    AssignmentStore, CodeStore, CredentialStore, EntityStore, EventStore, IdentityStore, KeyStore,
+    OrganizationStore, PolicyStore, Ports, RefreshTokenStore, RelationshipStore, SessionStore,
+    TenantStore,
 };
 use portproof_tests::{Memory, Place, Postgres, Sqlite};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -178,8 +179,13 @@ impl Target for Through {
             assignments: AssignmentStore, with_assignments;
             codes: CodeStore, with_codes;
             refresh_tokens: RefreshTokenStore, with_refresh_tokens;
+            entities: EntityStore, with_entities;
+            events: EventStore, with_events;
+            relationships: RelationshipStore, with_relationships;
+            organizations: OrganizationStore, with_organizations;
             tenants: TenantStore, with_tenants;
         }
+        held.transactions = ports.transactions;
         Ok(held)
     }
 }

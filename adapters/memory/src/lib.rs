@@ -2,7 +2,8 @@
 //!
 //! What other adapters do is compared with what this one does, so it favours the plain over the
 //! fast. Everything stands behind one lock, and each call takes it once: calls happen one after
-//! another, each in no time. Each call checks all there is to check before it writes anything.
+//! another, each in no time, and so do transactions of several. Each call checks all there is to
+//! check before it writes anything.
 //!
 //! Where a method's documentation leaves open which of two errors comes first, what the arguments
 //! alone say comes before what is stored, and the rest in the order in which it is documented.
@@ -17,29 +18,40 @@
 mod assignments;
 mod codes;
 mod credentials;
+mod entities;
+mod events;
 mod identity;
 mod kept;
 mod keystore;
 mod lists;
+mod organizations;
 mod policies;
 mod refresh_tokens;
+mod relationships;
 mod session;
 mod state;
 mod tenants;
+mod transactions;
 
 use std::{
     fmt,
+    ops::Bound,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use portproof_ports::{PortError, PortResult, Ports, TenantId};
 
-use crate::state::{State, Tenant};
+use crate::{
+    state::{KeyOfKind, State, Tenant},
+    transactions::Inside,
+};
 
 /// All ports in memory. Clones share what is stored; it is gone with the last of them.
 #[derive(Clone, Default)]
 pub struct MemoryAdapter {
     state: Arc<Mutex<State>>,
+    /// Where this is the inside of a transaction, its outside.
+    inside: Option<Arc<Inside>>,
 }
 
 impl MemoryAdapter {
@@ -52,7 +64,7 @@ impl MemoryAdapter {
     /// Every port, on what this adapter holds.
     #[must_use]
     pub fn ports(&self) -> Ports {
-        Ports::default()
+        let ports = Ports::default()
             .with_identity(self.clone())
             .with_session(self.clone())
             .with_credentials(self.clone())
@@ -61,7 +73,15 @@ impl MemoryAdapter {
             .with_assignments(self.clone())
             .with_codes(self.clone())
             .with_refresh_tokens(self.clone())
-            .with_tenants(self.clone())
+            .with_entities(self.clone())
+            .with_events(self.clone())
+            .with_relationships(self.clone())
+            .with_organizations(self.clone())
+            .with_tenants(self.clone());
+        match self.inside {
+            None => ports.with_transactions(self.clone()),
+            Some(_) => ports,
+        }
     }
 
     /// Another adapter that holds what this one holds now, and goes its own way from there.
@@ -71,6 +91,7 @@ impl MemoryAdapter {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         Self {
             state: Arc::new(Mutex::new(state.clone())),
+            inside: None,
         }
     }
 
@@ -101,13 +122,51 @@ impl MemoryAdapter {
         step: impl FnOnce(&mut Tenant) -> PortResult<T>,
     ) -> PortResult<T> {
         let mut state = self.state.lock().map_err(|_| panicked())?;
+        if let Some(inside) = &self.inside {
+            inside.look(tenant, &mut state)?;
+        }
         step(state.entry(tenant.clone()).or_default())
     }
 
-    /// Runs one step on what all tenants have.
-    fn step_of_all<T>(&self, step: impl FnOnce(&mut State) -> PortResult<T>) -> PortResult<T> {
+    /// The same for a step that also looks for keys that are unique over all tenants, which are all
+    /// that it may rely on of other tenants than its own.
+    fn step_of_all<T>(
+        &self,
+        tenant: Option<&TenantId>,
+        keys: impl IntoIterator<Item = KeyOfKind>,
+        step: impl FnOnce(&mut State) -> PortResult<T>,
+    ) -> PortResult<T> {
         let mut state = self.state.lock().map_err(|_| panicked())?;
+        if let Some(inside) = &self.inside {
+            if let Some(tenant) = tenant {
+                inside.look(tenant, &mut state)?;
+            }
+            for key in keys {
+                inside.look_for(key, &mut state)?;
+            }
+        }
         step(&mut state)
+    }
+
+    /// Runs one step on the records of the tenants from here on, in their order.
+    fn step_of_records<T>(
+        &self,
+        begin: Bound<TenantId>,
+        step: impl FnOnce(&mut dyn Iterator<Item = &portproof_ports::Tenant>) -> PortResult<T>,
+    ) -> PortResult<T> {
+        let state = self.state.lock().map_err(|_| panicked())?;
+        let range = (begin, Bound::Unbounded);
+        match &self.inside {
+            None => step(
+                &mut state
+                    .range(range)
+                    .filter_map(|(_, tenant)| tenant.record.as_ref()),
+            ),
+            Some(inside) => {
+                let records = inside.look_at_records(&state)?;
+                step(&mut records.range(range).map(|(_, record)| record))
+            }
+        }
     }
 
     /// What every port answers to `ready`.
@@ -115,7 +174,9 @@ impl MemoryAdapter {
         if self.state.is_poisoned() {
             return Err(panicked());
         }
-        Ok(())
+        self.inside
+            .as_ref()
+            .map_or(Ok(()), |inside| inside.is_open())
     }
 }
 

@@ -3,16 +3,26 @@
 use std::collections::BTreeMap;
 
 use portproof_ports::{
-    Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy,
-    Expected, Family, FamilyId, Grant, GrantScope, Identifier, Identity, IdentityId, KeyId,
-    LookupDigest, Policy, PolicyId, RefreshDigest, Role, RoleId, Session, SessionDigest, StoredKey,
-    SubjectId, TenantId, Timestamp, Version,
+    Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy, Edge,
+    Entity, EntityId, EntityKind, Event, EventId, Expected, Family, FamilyId, Grant, GrantScope,
+    Identifier, Identity, IdentityId, Invitation, InvitationDigest, KeyId, LookupDigest,
+    Membership, Organization, OrganizationId, Policy, PolicyId, Position, RefreshDigest,
+    Relationship, Role, RoleId, Sequence, Session, SessionDigest, StoredKey, StreamId, SubjectId,
+    TenantId, Timestamp, UniqueKey, Version,
 };
 
 use crate::kept::KeptCredential;
 
-/// Everything, by tenant: no step sees more than one tenant's.
+/// Everything, by tenant: no step sees more than one tenant's, but for keys of entities that are
+/// unique over all of them, and
+/// but for the list of tenants.
 pub(crate) type State = BTreeMap<TenantId, Tenant>;
+
+/// The records of the tenants that have one.
+pub(crate) type Records = BTreeMap<TenantId, portproof_ports::Tenant>;
+
+/// A unique key of entities of this kind.
+pub(crate) type KeyOfKind = (EntityKind, UniqueKey);
 
 /// Everything of one tenant.
 #[derive(Clone, Default, PartialEq)]
@@ -47,6 +57,24 @@ pub(crate) struct Tenant {
     /// Which family a refresh token belongs to, and since when it is spent: exactly the tokens that
     /// the families have and had.
     pub(crate) refresh_tokens: BTreeMap<RefreshDigest, (FamilyId, Option<Timestamp>)>,
+
+    pub(crate) entities: BTreeMap<(EntityKind, EntityId), Entity>,
+    /// Which entity has a key: exactly those that the entities list.
+    pub(crate) entity_keys: BTreeMap<KeyOfKind, EntityId>,
+
+    pub(crate) events: BTreeMap<Position, Event>,
+    /// Where the event with an id is: exactly the ids of `events`.
+    pub(crate) event_ids: BTreeMap<EventId, Position>,
+    /// The last sequence that a stream gave out; pruning leaves it.
+    pub(crate) heads: BTreeMap<StreamId, Sequence>,
+    /// The last position that was given out; pruning leaves it.
+    pub(crate) last_position: Position,
+    pub(crate) edges: BTreeMap<Edge, Relationship>,
+    pub(crate) organizations: BTreeMap<OrganizationId, Organization>,
+    /// The memberships by what they name: the organization is one of `organizations`.
+    pub(crate) memberships: BTreeMap<(OrganizationId, IdentityId), Membership>,
+    /// The invitations to those organizations.
+    pub(crate) invitations: BTreeMap<InvitationDigest, Invitation>,
 }
 
 /// Whether the version that is stored, if anything is, is what the caller of a save believes.

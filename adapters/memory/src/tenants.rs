@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use portproof_ports::{
-    Attributes, Cursor, Page, PageRequest, PortError, PortResult, SubjectId, TenantDraft, TenantId,
-    TenantStore, Timestamp, Version,
+    Attributes, Cursor, Page, PageRequest, PortError, PortResult, Position, SubjectId, TenantDraft,
+    TenantId, TenantStore, Timestamp, Version,
 };
 
 use crate::{MemoryAdapter, state::Tenant};
@@ -75,15 +75,9 @@ impl TenantStore for MemoryAdapter {
             Some(cursor) => Excluded(cursor.open::<TenantId>(&LIST)?),
             None => Unbounded,
         };
-        self.step_of_all(|state| {
-            let mut rest = state
-                .range((begin, Unbounded))
-                .filter_map(|(_, tenant)| tenant.record.as_ref());
-            let items: Vec<_> = rest
-                .by_ref()
-                .take(usize::from(request.limit()))
-                .cloned()
-                .collect();
+        self.step_of_records(begin, |rest| {
+            let limit = usize::from(request.limit());
+            let items: Vec<_> = (&mut *rest).take(limit).cloned().collect();
             let next = match (items.last(), rest.next()) {
                 (Some(last), Some(_)) => Some(Cursor::seal(&LIST, &last.id)?),
                 _ => None,
@@ -116,6 +110,16 @@ fn purge(tenant: &mut Tenant, at_most: u64) -> u64 {
         codes,
         families,
         refresh_tokens,
+        entities,
+        entity_keys,
+        events,
+        event_ids,
+        heads,
+        last_position,
+        edges,
+        organizations,
+        memberships,
+        invitations,
     } = tenant;
 
     let mut left = at_most;
@@ -131,11 +135,24 @@ fn purge(tenant: &mut Tenant, at_most: u64) -> u64 {
     take(&mut left, || identities.pop_first().is_some());
     take(&mut left, || keys.pop_first().is_some());
     take(&mut left, || credential_policy.take().is_some());
+    take(&mut left, || invitations.pop_first().is_some());
+    take(&mut left, || memberships.pop_first().is_some());
+    take(&mut left, || organizations.pop_first().is_some());
+    take(&mut left, || edges.pop_first().is_some());
+    take(&mut left, || entities.pop_first().is_some());
+    take(&mut left, || events.pop_first().is_some());
+    if left > 0 {
+        // No event is left that they could be about.
+        heads.clear();
+        *last_position = Position::START;
+    }
     take(&mut left, || record.take().is_some());
 
     owners.retain(|_, identity| identities.contains_key(identity));
     lookups.retain(|_, credential| credentials.contains_key(credential));
     refresh_tokens.retain(|_, (family, _)| families.contains_key(family));
+    entity_keys.retain(|(kind, _), entity| entities.contains_key(&(kind.clone(), entity.clone())));
+    event_ids.retain(|_, position| events.contains_key(position));
     at_most - left
 }
 

@@ -3,14 +3,24 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    AssignmentStore, CodeStore, CredentialStore, IdentityStore, KeyStore, PolicyStore, Port,
-    RefreshTokenStore, SessionStore, TenantStore,
+    AssignmentStore, CodeStore, CredentialStore, EntityStore, EventStore, IdentityStore, KeyStore,
+    OrganizationStore, PolicyStore, Port, RefreshTokenStore, RelationshipStore, SessionStore,
+    TenantStore, Transactions, transactions::Wrapped,
 };
 
 /// What puts one thing, whichever port it is, in front of another: a recorder, a layer, a fault.
-pub trait Wrap {
+pub trait Wrap: Clone + Send + Sync + 'static {
     /// The port, with something in front of it.
     fn wrap<P: Port + ?Sized>(&self, port: Arc<P>) -> Arc<P>;
+
+    /// The transactions, with something in front of them: unless said otherwise, the same in front
+    /// of the ports inside each.
+    fn wrap_transactions(&self, transactions: Arc<dyn Transactions>) -> Arc<dyn Transactions> {
+        Arc::new(Wrapped {
+            inner: transactions,
+            wrap: self.clone(),
+        })
+    }
 }
 
 macro_rules! ports {
@@ -24,11 +34,15 @@ macro_rules! ports {
         pub struct Ports {$(
             $(#[$doc])*
             pub $field: Option<Arc<dyn $port>>,
-        )*}
+        )*
+            /// What is done in several ports together, or not at all.
+            pub transactions: Option<Arc<dyn Transactions>>,
+        }
 
         impl Ports {
-            /// The names of all ports there are.
-            pub const NAMES: &'static [&'static str] = &[$(stringify!($field)),*];
+            /// The names of all ports there are, and of what is offered over all of them.
+            pub const NAMES: &'static [&'static str] =
+                &[$(stringify!($field),)* "transactions"];
 
             /// The names of those that are offered.
             #[must_use]
@@ -37,6 +51,9 @@ macro_rules! ports {
                 $(if self.$field.is_some() {
                     names.push(stringify!($field));
                 })*
+                if self.transactions.is_some() {
+                    names.push("transactions");
+                }
                 names
             }
 
@@ -45,7 +62,18 @@ macro_rules! ports {
             pub fn wrapped(&self, wrap: &impl Wrap) -> Self {
                 Self {
                     $($field: self.$field.clone().map(|port| wrap.wrap(port)),)*
+                    transactions: self
+                        .transactions
+                        .clone()
+                        .map(|transactions| wrap.wrap_transactions(transactions)),
                 }
+            }
+
+            /// Offers transactions over these ports, too.
+            #[must_use]
+            pub fn with_transactions(mut self, transactions: impl Transactions) -> Self {
+                self.transactions = Some(Arc::new(transactions));
+                self
             }
 
             $(
@@ -77,6 +105,14 @@ ports! {
     codes: CodeStore, with_codes;
     /// Who may get new access tokens.
     refresh_tokens: RefreshTokenStore, with_refresh_tokens;
+    /// Whatever else there is, as documents.
+    entities: EntityStore, with_entities;
+    /// What happened.
+    events: EventStore, with_events;
+    /// Who stands in which relation to what.
+    relationships: RelationshipStore, with_relationships;
+    /// Who belongs to which organization.
+    organizations: OrganizationStore, with_organizations;
     /// Which tenants there are.
     tenants: TenantStore, with_tenants;
 }

@@ -196,5 +196,7 @@ pub trait CodeStore: Send + Sync {
 
     /// Removes at most `at_most` of the tenant's codes that are over at `now`, consumed or not,
     /// whichever; answers how many. Fewer than `at_most` means that none is left.
+    ///
+    /// It need not be one step: what is stored meanwhile, and over by then, may be swept, too.
     async fn sweep(&self, tenant: &TenantId, now: Timestamp, at_most: u32) -> PortResult<u64>;
 }

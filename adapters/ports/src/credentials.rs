@@ -133,7 +133,9 @@ pub struct Credential {
 pub enum OldSecret {
     /// It is history: kept so that it is not chosen again, and finds nothing any more.
     Retired,
-    /// It still finds the credential before that instant: a key that is being rotated out.
+    /// It still finds the credential before that instant: a key that is being rotated out. Any instant
+    /// will do, one that is over at the replacement too; only [`find`](CredentialStore::find) looks
+    /// at it, and each past secret keeps its own.
     ValidUntil(Timestamp),
 }
 
@@ -198,6 +200,10 @@ pub enum Expected {
 /// Storage never sees what a person typed: passwords arrive hashed, keys and codes as digests,
 /// seeds sealed. A digest that finds a credential, or did, belongs to that credential until the
 /// credential is removed: no other of the same kind and tenant can take it.
+///
+/// Only [`find`](CredentialStore::find) and [`consume`](CredentialStore::consume) mind whether a
+/// credential has expired or was consumed. The other methods do to it what they do to any: an engine
+/// prolongs what has expired, and counts who tries it. What was consumed stays so.
 #[port("credentials")]
 #[async_trait]
 pub trait CredentialStore: Send + Sync {
@@ -251,7 +257,8 @@ pub trait CredentialStore: Send + Sync {
 
     /// Replaces the secret by another of the same kind, if the credential still has the version
     /// that the caller saw; answers the credential, one version on, without failures and otherwise as
-    /// it was. The old secret goes to the history in the same step.
+    /// it was. The old secret goes to the history in the same step. A password or a seed may be
+    /// replaced by one that is equal: that is a replacement like any other.
     ///
     /// # Errors
     ///
@@ -337,7 +344,8 @@ pub trait CredentialStore: Send + Sync {
     /// Removes a credential and its history, and frees its digests; answers whether there was one.
     async fn remove(&self, tenant: &TenantId, id: &CredentialId) -> PortResult<bool>;
 
-    /// Removes the credentials of an identity, with their histories; answers how many.
+    /// Removes the credentials of an identity, with their histories, and frees their digests; answers
+    /// how many.
     async fn remove_all_of(
         &self,
         tenant: &TenantId,

@@ -104,6 +104,26 @@ ids! {
     /// What an engine calls a session where its digest, which rotations change, will not do: the `sid`
     /// of OpenID Connect. Never the bearer value.
     SessionRef = "session reference";
+    /// What kind of record an entity is, as the application calls it: `client`, `custom_domain`.
+    EntityKind = "entity kind";
+    /// The id of an entity.
+    EntityId = "entity id";
+    /// The value of an entity's unique key.
+    UniqueValue = "value of a unique key";
+    /// The id of an event.
+    EventId = "event id";
+    /// What kind of event it is, as the engine calls it: `login.failed`.
+    EventKind = "event kind";
+    /// The id of a stream of events: of whatever its events have in common.
+    StreamId = "stream id";
+    /// The type of an object, or of a subject: `document`, `group`, `user`.
+    ObjectType = "object type";
+    /// The id of an object, or of a subject, among those of its type.
+    ObjectId = "object id";
+    /// The name of a relation: `owner`, `member`.
+    Relation = "relation";
+    /// The id of an organization.
+    OrganizationId = "organization id";
     /// The name of an identity provider.
     ProviderId = "provider id";
     /// What a provider calls a subject of its own.

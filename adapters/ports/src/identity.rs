@@ -326,8 +326,8 @@ pub trait IdentityStore: Send + Sync {
     ) -> PortResult<bool>;
 
     /// Moves every identifier of `duplicate` to `survivor` and erases `duplicate`, at once; answers
-    /// the survivor, one version on and updated at `now`. Nothing else of it changes; what moves keeps
-    /// `verified_at` and `linked_at`.
+    /// the survivor, one version on and updated at `now`, also where there was nothing to move. Nothing
+    /// else of it changes; what moves keeps `verified_at` and `linked_at`.
     ///
     /// # Errors
     ///

@@ -160,8 +160,8 @@ pub trait KeyStore: Send + Sync {
         now: Timestamp,
     ) -> PortResult<StoredKey>;
 
-    /// Revokes a key, in whatever state; answers whether that changed anything. It stays stored with
-    /// `revoked_at` set and the other times as they are. After the active key is revoked, none is
+    /// Revokes a key, in whatever state; answers whether that changed anything: not when it was revoked
+    /// before, and not when it is not stored. It stays stored with `revoked_at` set and the other times as they are. After the active key is revoked, none is
     /// active.
     async fn revoke(&self, tenant: &TenantId, id: &KeyId, now: Timestamp) -> PortResult<bool>;
 
@@ -182,8 +182,10 @@ pub trait KeyStore: Send + Sync {
     ) -> PortResult<Vec<PublicKey>>;
 
     /// Seals every private key of the tenant that is sealed under an older password with the
-    /// present one; answers how many. An adapter that seals nothing answers 0. The keys themselves
-    /// do not change.
+    /// present one, all of them or none; answers how many. An adapter that seals nothing answers 0.
+    /// The keys themselves do not change, whatever their states: through this port nobody sees a
+    /// difference. A process that knows only the older password goes on sealing with it, and can no
+    /// longer read what was sealed anew: what it stores later is for the next call.
     ///
     /// # Errors
     ///

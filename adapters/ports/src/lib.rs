@@ -19,6 +19,8 @@
 //! - Mutable records carry a [`Version`]; an update names the version it saw and is
 //!   [`PortError::Stale`] when that is not the stored one.
 //! - Lists are pages in an order that the method names; see [`PageRequest`].
+//! - Several calls are done together or not at all in a transaction, where the adapter offers them; see
+//!   [`transactions`].
 //!
 //! ```
 //! use portproof_ports::{SessionStore, SessionDigest, PortResult, TenantId, Timestamp};
@@ -41,37 +43,49 @@ pub mod bundle;
 pub mod codes;
 pub mod credentials;
 pub mod document;
+pub mod entities;
 pub mod error;
+pub mod events;
 pub mod id;
 pub mod identity;
 pub mod keystore;
+pub mod organizations;
 pub mod page;
 pub mod policies;
 pub mod port;
 pub mod refresh_tokens;
+pub mod relationships;
 pub mod secret;
 pub mod session;
 pub mod tenants;
 pub mod time;
+pub mod transactions;
+pub mod typed;
 
 pub use assignments::*;
 pub use bundle::{Ports, Wrap};
 pub use codes::*;
 pub use credentials::*;
 pub use document::Document;
+pub use entities::*;
 pub use error::{ErrorKind, Invalid, PortError, PortResult};
+pub use events::*;
 pub use id::*;
 pub use identity::*;
 pub use keystore::*;
+pub use organizations::*;
 pub use page::{Cursor, Page, PageRequest};
 pub use policies::*;
 pub use port::{Handler, Port, PortAnswer, PortCall, PortFuture, Via};
 pub use portproof_ports_macros::port;
 pub use refresh_tokens::*;
+pub use relationships::*;
 pub use secret::*;
 pub use session::*;
 pub use tenants::*;
 pub use time::{Span, Timestamp};
+pub use transactions::{PortsTransaction, Transactions, in_transaction};
+pub use typed::{Entities, Kept, KeyOf, TypedEntity};
 
 // What the code that `#[port]` writes needs to name.
 #[doc(hidden)]

@@ -225,6 +225,9 @@ pub trait RefreshTokenStore: Send + Sync {
 
     /// Removes at most `at_most` of the tenant's families that are over at `now`, whichever, each with
     /// all its tokens; answers how many families. Fewer than `at_most` means that none is left.
+    ///
+    /// It need not be one step, but for what is of one family: what is issued meanwhile, and over by
+    /// then, may be swept, too.
     async fn sweep(&self, tenant: &TenantId, now: Timestamp, at_most: u32) -> PortResult<u64>;
 }
 

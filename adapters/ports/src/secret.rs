@@ -90,6 +90,8 @@ digests! {
     CodeDigest;
     /// The digest by which a refresh token is stored and found.
     RefreshDigest;
+    /// The digest by which an invitation is stored and found.
+    InvitationDigest;
 }
 
 macro_rules! secret_bytes {

@@ -94,8 +94,9 @@ pub trait TenantStore: Send + Sync {
     /// A tenant without a record here is purged like any other: the other ports may hold something of
     /// it. What counts as a record is what a port answers as one: an identity, a session, a grant, a
     /// single attribute of a subject, a credential policy, this port's own. Parts go with their
-    /// record, and do not count: identifiers, past secrets, refresh tokens. So do notes that an
-    /// adapter keeps for itself.
+    /// record, and do not count: identifiers, past secrets, refresh tokens, unique keys, which are
+    /// free then. So do notes that an adapter keeps for itself, and with the last event what is
+    /// remembered of those before it: the heads of streams, and the last position.
     ///
     /// A purge of a large tenant is many calls, and need not be one step: what others write meanwhile
     /// may stay, and one that is stopped half way leaves every record whole or gone. The tenant's
@@ -103,6 +104,8 @@ pub trait TenantStore: Send + Sync {
     /// another purge finishes it. An engine that wants no writes meanwhile says so in the settings,
     /// and looks at them.
     ///
-    /// A tenant that is created again under the id begins with nothing, as if there had been none.
+    /// A tenant that is created again under the id begins with nothing, as if there had been none:
+    /// versions, sequences and positions of events are the first ones again, and whoever remembers
+    /// one of the purged tenant forgets it with the tenant.
     async fn purge(&self, tenant: &TenantId, at_most: u32) -> PortResult<u64>;
 }

@@ -16,6 +16,9 @@
 //! Connecting migrates: it creates the schema (`portproof`) and its tables, or brings them to the
 //! version that this crate knows. Any number of processes may do so at once.
 //!
+//! Schema, timeouts and prepared statements belong to a connection. A pooler between this adapter and
+//! the server must lend its connections for a session at a time, not for a transaction.
+//!
 //! Instants are `timestamptz`, documents `jsonb`, and texts compare as bytes (`COLLATE "C"`), whatever
 //! the database's locale and the session's time zone are. Private keys rest sealed with a key that is
 //! made of the keystore password; without one there is no keystore port.
@@ -23,6 +26,8 @@
 #[cfg(test)]
 mod cancelled;
 mod driver;
+#[cfg(test)]
+mod dying;
 mod errors;
 mod options;
 #[cfg(test)]

@@ -81,7 +81,9 @@ impl PostgresOptions {
         self
     }
 
-    /// How long a statement may take, locks included; 30 seconds unless said otherwise.
+    /// How long a statement may take, locks included; 30 seconds unless said otherwise. A server that
+    /// has not answered by then is given the [`acquire_timeout`](Self::acquire_timeout) on top, and then
+    /// taken for lost.
     #[must_use]
     pub const fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.statement_timeout = timeout;
@@ -135,7 +137,7 @@ impl PostgresOptions {
     pub async fn connect(self) -> Result<PostgresAdapter, ConnectError> {
         let (options, attempt) = self.target()?;
         self.try_out(&options, &attempt).await?;
-        let database = Database::new(Pooled(PostgresDriver(self.pool(options))));
+        let database = Database::new(Pooled(self.driver(options)));
         let before = self.before_migration();
         if self.migrate {
             run_migrations(&database, before.clone(), &attempt).await?;
@@ -155,7 +157,14 @@ impl PostgresOptions {
         })
     }
 
-    pub(crate) fn pool(&self, options: PgConnectOptions) -> PgPool {
+    pub(crate) fn driver(&self, options: PgConnectOptions) -> PostgresDriver {
+        PostgresDriver {
+            pool: self.pool(options),
+            patience: self.statement_timeout + self.acquire_timeout,
+        }
+    }
+
+    fn pool(&self, options: PgConnectOptions) -> PgPool {
         PgPoolOptions::new()
             .max_connections(self.pool_size.into())
             .acquire_timeout(self.acquire_timeout)
@@ -266,7 +275,7 @@ impl PostgresOptions {
 
     /// Lets one process migrate at a time, and creates the schema. The name is an identifier that
     /// needs no escaping; see [`is_identifier`].
-    fn before_migration(&self) -> Cow<'static, str> {
+    pub(crate) fn before_migration(&self) -> Cow<'static, str> {
         let schema = &self.schema;
         Cow::Owned(format!(
             "SET LOCAL statement_timeout = 0; \
@@ -359,7 +368,7 @@ mod tests {
     async fn debug_shows_no_password() {
         let options =
             PostgresOptions::new("postgres://ada:hunter2@db/auth").keystore_password("hunter2");
-        let driver = PostgresDriver(options.pool(options.target().unwrap().0));
+        let driver = options.driver(options.target().unwrap().0);
         assert!(!format!("{options:?} {driver:?}").contains("hunter2"));
     }
 }

@@ -8,10 +8,15 @@
 #[path = "../../sql/tests/shared/mod.rs"]
 mod shared;
 mod support;
+#[path = "../../sql/tests/shared/transactions.rs"]
+mod transactions;
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
-use portproof_ports::{ErrorKind, KeyId, PortError};
+use portproof_ports::{
+    ErrorKind, Expected, Identifier, IdentityFilter, IdentityId, IdentityKind, KeyId,
+    NewIdentifier, NewIdentity, PageRequest, PortError, PortResult, Ports, RoleId, Username,
+};
 use portproof_postgres::{
     ConnectError, MigrateError, PostgresAdapter, PostgresOptions, SealingError,
 };
@@ -167,6 +172,42 @@ async fn a_purge_knows_every_table() {
 }
 
 #[tokio::test]
+async fn an_index_that_is_missing_is_noticed() {
+    let options = fresh("test_indexes").await;
+    let ports = options.connect().await.unwrap().ports();
+    let within = async |sql| execute(format!("SET search_path TO test_indexes; {sql}")).await;
+    shared::misses_every_index(&ports, within).await;
+    let sessions = ports.session.unwrap();
+    for (table, part) in [
+        ("auth_lookups", "auth_lookups_pkey"),
+        ("auth_grants", "auth_grants_role_fkey"),
+    ] {
+        let table = format!("test_indexes.{table}");
+        execute(format!(
+            "ALTER TABLE {table} RENAME CONSTRAINT {part} TO other"
+        ))
+        .await;
+        assert_eq!(sessions.ready().await, Err(PortError::corrupt("schema")));
+        execute(format!(
+            "ALTER TABLE {table} RENAME CONSTRAINT other TO {part}"
+        ))
+        .await;
+        assert_eq!(sessions.ready().await, Ok(()));
+    }
+}
+
+#[tokio::test]
+async fn the_time_zone_may_change_between_writing_and_reading() {
+    let connect = async |url: &str| PostgresAdapter::options(url).pool_size(1).connect().await;
+    if let Some(url) = shared::place() {
+        let ports = connect(&url).await.unwrap().ports();
+        return shared::write_and_read_in_its_zone(&ports).await;
+    }
+    let url = empty_database("portproof_zones").await;
+    shared::in_time_zones("the_time_zone_may_change_between_writing_and_reading", &url);
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_connection_is_told() {
     let connect = async |url: &str| {
         let timeout = Duration::from_secs(2);
@@ -286,6 +327,80 @@ async fn a_full_pool_and_a_slow_statement_are_unavailable() {
     );
 }
 
+/// The ports through a relay that stalls when somebody says `words`.
+async fn through_a_relay(words: &'static str) -> (Ports, support::Relay) {
+    let server: sqlx::postgres::PgConnectOptions =
+        support::postgres().await.unwrap().parse().unwrap();
+    let server = (server.get_host().to_owned(), server.get_port());
+    let relay = support::Relay::new(server, words).unwrap();
+    let url = url_with(|options| {
+        let through = options.clone().host("127.0.0.1").port(relay.port);
+        *options = through.ssl_mode(sqlx::postgres::PgSslMode::Disable);
+    });
+    let options = PostgresAdapter::options(&url.await)
+        .schema("test_stalled")
+        .migrate(false)
+        .statement_timeout(Duration::from_millis(500))
+        .acquire_timeout(Duration::from_millis(1500));
+    (options.connect().await.unwrap().ports(), relay)
+}
+
+/// That a call in which the server stalls, at these words, is told so in time; and the one after it.
+async fn is_told(
+    call: impl Future<Output = PortResult<()>>,
+    ports: &Ports,
+    relay: &support::Relay,
+) {
+    let in_time = Duration::from_secs(20);
+    let stalled = tokio::time::timeout(in_time, call).await.unwrap();
+    assert_eq!(stalled.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(relay.stalls.load(Ordering::SeqCst));
+    let health = ports.session.as_ref().unwrap().ready();
+    let health = tokio::time::timeout(in_time, health).await.unwrap();
+    assert_eq!(health.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_server_that_stalls_is_unavailable() {
+    let ports = fresh("test_stalled").await.connect().await.unwrap();
+    let ports = ports.ports();
+    let (tenant, new) = (&tenant("stalled"), new_session(b"stalled", "ada"));
+    let health = async {
+        let (ports, relay) = through_a_relay("FROM auth_migrations").await;
+        is_told(ports.session.as_ref().unwrap().ready(), &ports, &relay).await;
+    };
+    let write = async {
+        let (ports, relay) = through_a_relay("INTO auth_sessions").await;
+        let sessions = ports.session.as_ref().unwrap();
+        let create = sessions.create(tenant, new.clone(), at(1));
+        is_told(async { create.await.map(|_| ()) }, &ports, &relay).await;
+    };
+    // In the middle of a transaction, and at its end.
+    let transaction = async |words| {
+        let (ports, relay) = through_a_relay(words).await;
+        let identity = NewIdentity {
+            id: IdentityId::new(words).unwrap(),
+            kind: IdentityKind::Human,
+            profile: shared::document(),
+            identifiers: vec![NewIdentifier {
+                identifier: Identifier::Username(Username::new("ada").unwrap()),
+                verified_at: None,
+            }],
+        };
+        let identities = ports.identity.as_ref().unwrap();
+        let create = identities.create(tenant, identity, at(1));
+        is_told(async { create.await.map(|_| ()) }, &ports, &relay).await;
+    };
+    let transactions =
+        async { tokio::join!(transaction("INTO auth_identifiers"), transaction("COMMIT")) };
+    tokio::join!(health, write, transactions);
+    let found = ports.session.unwrap().get(tenant, &new.id, at(2)).await;
+    assert_eq!(found, Ok(None));
+    let (identities, page) = (ports.identity.unwrap(), PageRequest::first(10).unwrap());
+    let all = identities.list(tenant, &IdentityFilter::Every, &page).await;
+    assert_eq!(all.unwrap().items, []);
+}
+
 #[tokio::test]
 async fn keys_are_sealed_and_resealed() {
     let options = &fresh("test_sealing").await.pool_size(2);
@@ -338,4 +453,56 @@ async fn keys_are_sealed_and_resealed() {
             .keystore
             .is_none()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_needs_one_connection() {
+    let options = fresh("test_transactions").await.pool_size(1);
+    let ports = options.connect().await.unwrap().ports();
+    transactions::one_connection_is_enough(&ports).await;
+    transactions::a_running_call_ends_with_its_transaction(&ports).await;
+}
+
+/// What it read stays as it was, also when it changed outside; what it would write over that is told,
+/// and nothing of it can be committed any more.
+#[tokio::test]
+async fn a_transaction_that_met_another_is_lost() {
+    let ports = fresh("test_lost").await.connect().await.unwrap().ports();
+    let (tenant, id) = (tenant("lost"), RoleId::new("counted").unwrap());
+    let save = async |ports: &portproof_ports::Ports, name| {
+        let (policies, role) = (ports.policies.as_ref(), transactions::role("counted", name));
+        let saved = policies
+            .unwrap()
+            .save_role(&tenant, Expected::Anything, role, at(1));
+        saved.await.map(|saved| saved.draft.name)
+    };
+    let name = async |ports: &portproof_ports::Ports| {
+        let found = ports.policies.as_ref().unwrap().get_role(&tenant, &id);
+        found
+            .await
+            .map(|found| found.unwrap().draft.name.as_str().to_owned())
+    };
+    save(&ports, "stored").await.unwrap();
+
+    let open = transactions::begin(&ports).await;
+    let session = new_session(b"undone", "ada");
+    let sessions = open.ports().session.clone().unwrap();
+    sessions
+        .create(&tenant, session.clone(), at(1))
+        .await
+        .unwrap();
+    assert_eq!(name(open.ports()).await.unwrap(), "stored");
+    save(&ports, "changed outside").await.unwrap();
+    assert_eq!(name(open.ports()).await.unwrap(), "stored");
+    let lost = PortError::lost_transaction();
+    assert_eq!(
+        save(open.ports(), "changed inside").await,
+        Err(lost.clone())
+    );
+    assert_eq!(name(open.ports()).await, Err(lost.clone()));
+    assert_eq!(open.commit().await, Err(lost));
+
+    assert_eq!(name(&ports).await.unwrap(), "changed outside");
+    let sessions = ports.session.as_ref().unwrap();
+    assert_eq!(sessions.get(&tenant, &session.id, at(2)).await, Ok(None));
 }

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fmt};
 
 use async_trait::async_trait;
+use portproof_ports::PortError;
 
 use crate::{dialect::Dialect, failure::Failure, value::Value};
 
@@ -71,6 +72,12 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     ///
     /// [`Failure`].
     async fn begin(&self, isolation: Isolation) -> Result<Box<dyn Transaction>, Failure>;
+
+    /// Told of a call that met another transaction: answers `None` when the call may be tried again,
+    /// and else what it fails with.
+    async fn met_another(&self) -> Option<PortError> {
+        None
+    }
 }
 
 /// A transaction. Dropping it undoes it, wherever it stands.
@@ -80,7 +87,8 @@ pub trait Transaction: Send {
     ///
     /// # Errors
     ///
-    /// [`Failure`]; the transaction can only be undone then.
+    /// [`Failure`]; the transaction can only be undone then, as a whole or
+    /// [to the mark](Self::undo_to_mark).
     async fn run(&mut self, statement: &Statement) -> Result<Answer, Failure>;
 
     /// Runs statements that define tables, without values.
@@ -89,6 +97,20 @@ pub trait Transaction: Send {
     ///
     /// As [`run`](Self::run).
     async fn script(&mut self, sql: Cow<'static, str>) -> Result<(), Failure>;
+
+    /// Marks this place, and no other any more.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    async fn mark(&mut self) -> Result<(), Failure>;
+
+    /// Undoes what it did since the mark, also when a statement failed; it can go on then.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`]; the transaction can only be undone as a whole then.
+    async fn undo_to_mark(&mut self) -> Result<(), Failure>;
 
     /// Makes everything that it did last.
     ///

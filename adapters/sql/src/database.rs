@@ -62,7 +62,7 @@ impl Database {
         let mut retry = Retry::new();
         loop {
             match self.0.read(&statement).await {
-                Err(Failure::Conflict) if retry.again().await => {}
+                Err(Failure::Conflict) if self.again(&mut retry).await? => {}
                 answer => return Ok(rows_of(record, answer?)),
             }
         }
@@ -78,11 +78,30 @@ impl Database {
         Ok(self.rows(record, sql, values).await?.pop())
     }
 
+    /// Whether to try again what met another transaction.
+    async fn again(&self, retry: &mut Retry) -> PortResult<bool> {
+        match self.0.met_another().await {
+            None => Ok(retry.again().await),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// Begins a transaction that is not ended by a call, but by whoever holds it.
+    pub(crate) async fn begin(&self, isolation: Isolation) -> PortResult<Box<dyn Transaction>> {
+        let mut retry = Retry::new();
+        loop {
+            match self.0.begin(isolation).await {
+                Err(Failure::Conflict) if self.again(&mut retry).await? => {}
+                begun => return Ok(begun?),
+            }
+        }
+    }
+
     async fn write_any(&self, statement: Statement) -> PortResult<Answer> {
         let mut retry = Retry::new();
         loop {
             match self.0.write(&statement).await {
-                Err(Failure::Conflict) if retry.again().await => {}
+                Err(Failure::Conflict) if self.again(&mut retry).await? => {}
                 answer => return Ok(answer?),
             }
         }
@@ -134,7 +153,7 @@ impl Database {
         let mut retry = Retry::new();
         loop {
             match self.attempt(isolation, &work).await {
-                Err(Failure::Conflict) if retry.again().await => {}
+                Err(Failure::Conflict) if self.again(&mut retry).await? => {}
                 // Lost before the commit was sent: the server has undone it.
                 Err(Failure::Lost) if retry.again_once().await => {}
                 done => return Ok(done?),

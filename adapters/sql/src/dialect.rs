@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::backend::Isolation;
+use crate::{backend::Isolation, schema::Declared};
 
 /// Which SQL a backend speaks.
 ///
@@ -71,6 +71,16 @@ impl Dialect {
         }
     }
 
+    /// A `SELECT`, or what inserts its rows, during which nobody changes or removes those that it reads,
+    /// and which others may read so at once.
+    #[must_use]
+    pub fn sharing(self, select: &'static str) -> Cow<'static, str> {
+        match self {
+            Self::Postgres => Cow::Owned(format!("{select} FOR SHARE")),
+            Self::Sqlite => Cow::Borrowed(select),
+        }
+    }
+
     /// The later of two instants that are there.
     #[must_use]
     pub fn later(self, a: &str, b: &str) -> String {
@@ -110,5 +120,35 @@ impl Dialect {
             Self::Postgres => "SELECT count(*) FROM pg_class WHERE oid = to_regclass($1)",
             Self::Sqlite => "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = $1",
         }
+    }
+
+    /// The names of the indexes, keys and references of the adapter's schema that the database can
+    /// name, and 1 for those that let nothing in twice.
+    pub(crate) const fn catalogue(self) -> &'static str {
+        match self {
+            // What was built beside the writers and failed has a name, and is not valid.
+            Self::Postgres => {
+                "SELECT c.relname::text, i.indisunique::int::bigint \
+                 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
+                 JOIN pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE n.nspname = current_schema() AND i.indisvalid \
+                 UNION ALL SELECT r.conname::text, 0 FROM pg_constraint r \
+                 JOIN pg_namespace n ON n.oid = r.connamespace \
+                 WHERE n.nspname = current_schema() AND r.contype = 'f'"
+            }
+            // Keys and references are parts of their tables there, and go with them only.
+            Self::Sqlite => {
+                "SELECT name, sql LIKE 'CREATE UNIQUE %' FROM sqlite_schema \
+                 WHERE type = 'index' AND sql IS NOT NULL"
+            }
+        }
+    }
+
+    /// Whether [`catalogue`](Self::catalogue) names what was declared like this.
+    pub(crate) const fn names(self, declared: Declared) -> bool {
+        matches!(
+            (self, declared),
+            (Self::Postgres, _) | (Self::Sqlite, Declared::Index { .. })
+        )
     }
 }

@@ -1,6 +1,6 @@
 //! Bringing the schema to the version that this crate knows, and telling when it is another.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use portproof_ports::{PortError, PortResult};
 use sha2::{Digest, Sha256};
@@ -9,7 +9,7 @@ use crate::{
     database::{Database, Tx},
     dialect::Dialect,
     failure::Failure,
-    schema::{MIGRATIONS, Migration},
+    schema::{Declared, MIGRATIONS, Migration, declared},
     value::values,
 };
 
@@ -119,13 +119,33 @@ async fn apply(
     Ok(Ok(()))
 }
 
-/// Whether the schema is the one that this crate knows.
+/// Whether the schema is the one that this crate knows: every step was applied, and what they
+/// declared beside the tables is still there. Somebody who restores a backup or makes room may have
+/// dropped an index, and a unique one takes its rule along.
 pub(crate) async fn check(database: &Database) -> PortResult<()> {
     let found = recorded(database).await?;
     match missing(&found, database.dialect()) {
-        Ok([]) => Ok(()),
+        Ok([]) if has_declared(database).await? => Ok(()),
         _ => Err(PortError::corrupt("schema")),
     }
+}
+
+/// Whether the database has what the steps declared beside the tables.
+async fn has_declared(database: &Database) -> PortResult<bool> {
+    let dialect = database.dialect();
+    let mut found = BTreeMap::new();
+    for row in database
+        .rows("schema", dialect.catalogue(), values![])
+        .await?
+    {
+        let (name, unique): (String, i64) = (row.get(0)?, row.get(1)?);
+        found.insert(name, unique == 1);
+    }
+    let mut named = declared().filter(|(_, declared)| dialect.names(*declared));
+    Ok(named.all(|(name, declared)| match declared {
+        Declared::Index { unique } => found.get(name) == Some(&unique),
+        Declared::Key | Declared::Reference => found.contains_key(name),
+    }))
 }
 
 async fn is_recording(database: &Database) -> PortResult<bool> {

@@ -131,6 +131,7 @@ impl<D: Driver> Backend for Pooled<D> {
                     return Ok(Box::new(Open {
                         lease,
                         failed: false,
+                        marked: false,
                     }));
                 }
                 Err(Failure::Lost) => {}
@@ -147,6 +148,7 @@ impl<D: Driver> Backend for Pooled<D> {
 struct Open<D: Driver> {
     lease: Lease<D>,
     failed: bool,
+    marked: bool,
 }
 
 #[async_trait]
@@ -161,6 +163,23 @@ impl<D: Driver> Transaction for Open<D> {
         let done = self.lease.script(sql).await;
         self.failed |= done.is_err();
         done
+    }
+
+    async fn mark(&mut self) -> Result<(), Failure> {
+        let mark = if self.marked {
+            "RELEASE SAVEPOINT marked; SAVEPOINT marked"
+        } else {
+            "SAVEPOINT marked"
+        };
+        self.script(mark.into()).await?;
+        self.marked = true;
+        Ok(())
+    }
+
+    async fn undo_to_mark(&mut self) -> Result<(), Failure> {
+        self.script("ROLLBACK TO SAVEPOINT marked".into()).await?;
+        self.failed = false;
+        Ok(())
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), Failure> {

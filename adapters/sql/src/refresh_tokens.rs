@@ -267,14 +267,14 @@ impl RefreshTokenStore for SqlRefreshTokenStore {
     }
 
     async fn sweep(&self, tenant: &TenantId, now: Timestamp, at_most: u32) -> PortResult<u64> {
-        // As with sessions: selected before, and asked again whether it is over.
+        // As with sessions: selected before, and asked again whether it is over, by no index.
         const SELECT: &str = "SELECT id FROM auth_refresh_families \
             WHERE tenant = $1 AND expires_at <= $2 ORDER BY expires_at, id LIMIT $3";
         const LEFT: &str =
             "SELECT 1 FROM auth_refresh_families WHERE tenant = $1 AND expires_at <= $2 LIMIT 1";
         let sql = format!(
             "WITH chosen AS ({}) DELETE FROM auth_refresh_families \
-             WHERE tenant = $1 AND expires_at <= $2 AND id IN (SELECT id FROM chosen)",
+             WHERE tenant = $1 AND (expires_at <= $2) IS TRUE AND id IN (SELECT id FROM chosen)",
             self.0.dialect().locking(SELECT)
         );
         let at_most = u64::from(at_most);

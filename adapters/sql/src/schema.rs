@@ -37,10 +37,58 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         number: 4,
+        name: "events",
+        sql: include_str!("schema/004_events.sql"),
+    },
+    Migration {
+        number: 5,
+        name: "relationships",
+        sql: include_str!("schema/005_relationships.sql"),
+    },
+    Migration {
+        number: 6,
+        name: "entities",
+        sql: include_str!("schema/006_entities.sql"),
+    },
+    Migration {
+        number: 7,
+        name: "organizations",
+        sql: include_str!("schema/007_organizations.sql"),
+    },
+    Migration {
+        number: 8,
         name: "tenants",
-        sql: include_str!("schema/004_tenants.sql"),
+        sql: include_str!("schema/008_tenants.sql"),
     },
 ];
+
+/// What stands beside a table and keeps a rule or finds rows, as the steps declare it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Declared {
+    /// An index, which may be unique.
+    Index { unique: bool },
+    /// A primary key.
+    Key,
+    /// A reference to another table.
+    Reference,
+}
+
+/// The names of what the steps declare beside the tables.
+pub(crate) fn declared() -> impl Iterator<Item = (&'static str, Declared)> {
+    let lines = MIGRATIONS.iter().flat_map(|step| step.sql.lines());
+    lines.filter_map(|line| {
+        let mut words = line.split_whitespace();
+        match [words.next()?, words.next()?, words.next()?] {
+            ["CREATE", "INDEX", name] => Some((name, Declared::Index { unique: false })),
+            ["CREATE", "UNIQUE", "INDEX"] => {
+                Some((words.next()?, Declared::Index { unique: true }))
+            }
+            ["CONSTRAINT", name, "PRIMARY"] => Some((name, Declared::Key)),
+            ["CONSTRAINT", name, "FOREIGN"] => Some((name, Declared::Reference)),
+            _ => None,
+        }
+    })
+}
 
 /// A unique key, and what its violation means to a caller.
 #[derive(Debug)]
@@ -82,6 +130,17 @@ unique! {
     "auth_codes_pkey" ("auth_codes.tenant, auth_codes.kind, auth_codes.id") => already_exists("code");
     "auth_refresh_families_pkey" ("auth_refresh_families.tenant, auth_refresh_families.id") => already_exists("family");
     "auth_refresh_tokens_pkey" ("auth_refresh_tokens.tenant, auth_refresh_tokens.digest") => already_exists("refresh token");
+    "auth_entities_pkey" ("auth_entities.tenant, auth_entities.kind, auth_entities.id") => already_exists("entity");
+    "auth_event_logs_pkey" ("auth_event_logs.tenant") => stale("event log");
+    "auth_event_streams_pkey" ("auth_event_streams.tenant, auth_event_streams.stream") => stale("stream");
+    "auth_events_pkey" ("auth_events.tenant, auth_events.position") => stale("event log");
+    "auth_events_one_id" ("auth_events.tenant, auth_events.id") => already_exists("event");
+    "auth_events_one_sequence" ("auth_events.tenant, auth_events.stream, auth_events.sequence") => stale("stream");
+    "auth_relationships_pkey" ("auth_relationships.tenant, auth_relationships.subject_type, auth_relationships.subject_id, auth_relationships.subject_relation, auth_relationships.relation, auth_relationships.object_type, auth_relationships.object_id") => already_exists("relationship");
+    "auth_organizations_pkey" ("auth_organizations.tenant, auth_organizations.id") => already_exists("organization");
+    "auth_organizations_slug" ("auth_organizations.tenant, auth_organizations.slug") => already_exists("slug");
+    "auth_memberships_pkey" ("auth_memberships.tenant, auth_memberships.organization, auth_memberships.identity") => already_exists("membership");
+    "auth_invitations_pkey" ("auth_invitations.tenant, auth_invitations.id") => already_exists("invitation");
     "auth_tenants_pkey" ("auth_tenants.tenant") => already_exists("tenant");
 }
 
@@ -94,6 +153,8 @@ pub enum Rows {
     Parts,
     /// Notes of the adapter's own, which no port answers.
     Notes,
+    /// What is remembered of events: it goes with the last of them.
+    Log,
 }
 
 /// A table that holds something of tenants.
@@ -150,6 +211,18 @@ tenant_tables! {
     Records "auth_keys" ("id");
     Notes "auth_key_rings" ("key_use");
     Records "auth_credential_policies" ("tenant");
+    Records "auth_invitations" ("id");
+    Records "auth_memberships" ("organization, identity");
+    Records "auth_organizations" ("id");
+    Records "auth_relationships" (
+        "subject_type, subject_id, subject_relation, relation, object_type, object_id"
+    );
+    Notes "auth_graphs" ("tenant");
+    Records "auth_entities" ("kind, id");
+    Parts "auth_entity_keys" ("kind, name, value, scope");
+    Records "auth_events" ("position");
+    Log "auth_event_streams" ("stream");
+    Log "auth_event_logs" ("tenant");
     Records "auth_tenants" ("tenant");
 }
 
@@ -177,6 +250,24 @@ mod tests {
         let sql: String = MIGRATIONS.iter().map(|step| step.sql).collect();
         for unique in UNIQUE {
             assert!(sql.contains(unique.name), "{}", unique.name);
+        }
+    }
+
+    #[test]
+    fn what_is_declared_is_found() {
+        let sql: String = MIGRATIONS.iter().map(|step| step.sql).collect();
+        let declares = sql.matches("CONSTRAINT ").count() + sql.matches(" INDEX ").count();
+        assert_eq!(declared().count(), declares);
+        for unique in UNIQUE {
+            let found = declared().find(|(name, _)| *name == unique.name);
+            assert!(
+                matches!(
+                    found,
+                    Some((_, Declared::Key | Declared::Index { unique: true }))
+                ),
+                "{}",
+                unique.name
+            );
         }
     }
 }

@@ -105,8 +105,11 @@ impl fmt::Debug for Sealing {
     }
 }
 
+/// The newest one, the one before it, and those that keys are sealed under. A process that was given
+/// its password before it was changed goes on to seal under the one before the newest, also when no
+/// key is yet.
 const GENERATIONS: &str = "SELECT generation, memory_kib, passes, lanes, salt, proof \
-    FROM auth_seals s WHERE generation = (SELECT max(generation) FROM auth_seals) \
+    FROM auth_seals s WHERE generation >= (SELECT max(generation) FROM auth_seals) - 1 \
     OR EXISTS (SELECT 1 FROM auth_keys k WHERE k.seal = s.generation) \
     ORDER BY generation DESC";
 

@@ -8,6 +8,7 @@ use portproof_ports::{
 
 use crate::{
     database::{Database, unsettled},
+    events::lock_log,
     paging::List,
     schema::{Rows, TENANT_TABLES, TenantTable},
     value::{Row, values},
@@ -66,6 +67,33 @@ impl SqlTenantStore {
             }
         }
         Ok(removed)
+    }
+
+    /// Removes what a table of logs has of a tenant, unless there is an event left: the next one would
+    /// get a number that another has.
+    async fn forget(&self, table: &'static TenantTable, tenant: &TenantId) -> PortResult<()> {
+        const EVENT: &str = "SELECT 1 FROM auth_events AS of_tenant WHERE tenant = $1 LIMIT 1";
+        loop {
+            let forgot = self
+                .0
+                .transaction(move |tx| {
+                    Box::pin(async move {
+                        // Whoever appends has this row, and no stream is there without it.
+                        if lock_log(tx, tenant).await?.is_none()
+                            || tx.row("event", EVENT, values![tenant]).await?.is_some()
+                        {
+                            return Ok(0);
+                        }
+                        let sql = format!("WITH of_tenant AS ({}) {}", table.select, table.delete);
+                        let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
+                        tx.write(sql, values![tenant, limit]).await
+                    })
+                })
+                .await?;
+            if forgot < BATCH {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -163,7 +191,8 @@ impl TenantStore for SqlTenantStore {
                 Rows::Notes if removed < at_most => {
                     self.empty(table, tenant, u64::MAX).await?;
                 }
-                Rows::Notes | Rows::Parts => {}
+                Rows::Log if removed < at_most => self.forget(table, tenant).await?,
+                Rows::Notes | Rows::Log | Rows::Parts => {}
             }
         }
         Ok(removed)

@@ -3,9 +3,11 @@
 use std::fmt;
 
 use portproof_ports::{
-    AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, FamilyId,
-    IdentityId, KeyId, LookupDigest, PolicyId, PortError, PortResult, RefreshDigest, RoleId,
-    SessionDigest, SessionRef, Span, SubjectId, TenantId, Text, Timestamp, Version,
+    AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, EntityId,
+    EntityKind, EventId, EventKind, FamilyId, IdentityId, InvitationDigest, KeyId, LookupDigest,
+    ObjectId, ObjectType, OrganizationId, PolicyId, PortError, PortResult, Position, RefreshDigest,
+    Relation, RoleId, Sequence, SessionDigest, SessionRef, Span, StreamId, SubjectId, TenantId,
+    Text, Timestamp, UniqueValue, Version,
 };
 use serde::de::DeserializeOwned;
 
@@ -110,9 +112,12 @@ bound! {
     Span, Int, value => Self::Int(value.as_micros());
     Version, Int, value => Self::Int(value.get());
     Counter, Int, value => Self::Int(value.get());
+    Sequence, Int, value => Self::Int(value.get());
+    Position, Int, value => Self::Int(value.get());
     &SessionDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &CodeDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &RefreshDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
+    &InvitationDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &LookupDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &Document, Json, value => Self::Json(value.to_json());
 }
@@ -222,6 +227,8 @@ integers! {
     Span: Span::from_micros;
     Version: Version::new;
     Counter: Counter::new;
+    Sequence: Sequence::new;
+    Position: Position::new;
 }
 
 macro_rules! digests {
@@ -237,7 +244,7 @@ macro_rules! digests {
     )*};
 }
 
-digests! { SessionDigest LookupDigest CodeDigest RefreshDigest }
+digests! { SessionDigest LookupDigest CodeDigest RefreshDigest InvitationDigest }
 
 macro_rules! ids {
     ($($type:ty)*) => {$(
@@ -253,7 +260,7 @@ macro_rules! ids {
 
 ids! {
     TenantId IdentityId CredentialId KeyId PolicyId RoleId SubjectId AttributeName ClientId CodeKind
-    FamilyId SessionRef Text
+    FamilyId SessionRef EntityKind EntityId UniqueValue EventId EventKind StreamId ObjectType ObjectId Relation OrganizationId Text
 }
 
 /// The names under which the variants of an enum are stored.

@@ -4,24 +4,37 @@
 #[path = "../../sql/tests/shared/cancelled.rs"]
 mod shared;
 
-use crate::options::SqliteOptions;
+use std::{path::PathBuf, time::Duration};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cancelled_calls_leave_nothing() {
-    let name = format!("portproof-cancelled-{}", std::process::id());
+use crate::{driver::SqliteDriver, options::SqliteOptions};
+
+/// A driver for one connection, which lets statements wait for locks for so long.
+async fn driver(options: &SqliteOptions, patience: Duration) -> SqliteDriver {
+    let options = options.clone().busy_timeout(patience);
+    let (_first, backend) = options.backend().await.unwrap();
+    backend.writer.0
+}
+
+/// A file with the schema in a directory of its own.
+async fn migrated(name: &str) -> (SqliteOptions, PathBuf) {
+    let name = format!("portproof-{name}-{}", std::process::id());
     let directory = std::env::temp_dir().join(name);
     std::fs::create_dir_all(&directory).unwrap();
     let options = SqliteOptions::new(&directory.join("auth.db"));
     options.clone().open().await.unwrap();
-    let driver = async |patience| {
-        let (_first, backend) = options
-            .clone()
-            .busy_timeout(patience)
-            .backend()
-            .await
-            .unwrap();
-        backend.writer.0
-    };
-    shared::cancelled_calls_leave_nothing(driver).await;
+    (options, directory)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancelled_calls_leave_nothing() {
+    let (options, directory) = migrated("cancelled").await;
+    shared::cancelled_calls_leave_nothing(async |patience| driver(&options, patience).await).await;
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_reseal_is_whole() {
+    let (options, directory) = migrated("resealed").await;
+    shared::a_cancelled_reseal_is_whole(async |patience| driver(&options, patience).await).await;
     std::fs::remove_dir_all(&directory).unwrap();
 }

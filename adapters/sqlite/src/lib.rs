@@ -23,6 +23,8 @@
 #[cfg(test)]
 mod cancelled;
 mod driver;
+#[cfg(test)]
+mod dying;
 mod errors;
 mod options;
 #[cfg(test)]

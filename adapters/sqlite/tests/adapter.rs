@@ -8,6 +8,8 @@
 #[path = "../../sql/tests/shared/mod.rs"]
 mod shared;
 mod support;
+#[path = "../../sql/tests/shared/transactions.rs"]
+mod transactions;
 
 use std::path::Path;
 
@@ -143,6 +145,27 @@ async fn an_older_schema_is_brought_further() {
 }
 
 #[tokio::test]
+async fn an_index_that_is_missing_is_noticed() {
+    let directory = Directory::new("indexes").unwrap();
+    let file = directory.file();
+    let ports = options(&file).open().await.unwrap().ports();
+    shared::misses_every_index(&ports, async |sql| execute(&file, sql).await).await;
+}
+
+#[tokio::test]
+async fn the_time_zone_may_change_between_writing_and_reading() {
+    if let Some(path) = shared::place() {
+        let ports = options(path.as_ref()).open().await.unwrap().ports();
+        return shared::write_and_read_in_its_zone(&ports).await;
+    }
+    let directory = Directory::new("zones").unwrap();
+    shared::in_time_zones(
+        "the_time_zone_may_change_between_writing_and_reading",
+        directory.file().to_str().unwrap(),
+    );
+}
+
+#[tokio::test]
 async fn paths_that_cannot_be_are_told() {
     let directory = Directory::new("paths").unwrap();
     let parent = directory.file().parent().unwrap().to_owned();
@@ -271,4 +294,13 @@ async fn what_cannot_be_read_is_corrupt() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_needs_one_connection() {
+    let directory = Directory::new("transactions").unwrap();
+    let options = options(&directory.file()).readers(1);
+    let ports = options.open().await.unwrap().ports();
+    transactions::one_connection_is_enough(&ports).await;
+    transactions::a_running_call_ends_with_its_transaction(&ports).await;
 }

@@ -11,12 +11,16 @@
 mod assignments;
 mod codes;
 mod credentials;
+mod entities;
+mod events;
 pub(crate) mod histories;
 mod identity;
 mod keystore;
 mod look;
+mod organizations;
 mod policies;
 mod refresh_tokens;
+mod relationships;
 pub(crate) mod sequences;
 mod session;
 mod small;
@@ -58,6 +62,9 @@ pub(crate) trait Calls: Clone + fmt::Debug + Send + Sync + 'static {
 
     fn page_mut(&mut self) -> Option<&mut PageRequest>;
 
+    /// See [`Random::settle`].
+    fn settle(&mut self, _tenants: &[TenantId]) {}
+
     fn take_next(answer: &mut Self::Answer) -> Option<Cursor>;
 
     fn run(self, ports: &Ports) -> PortFuture<'_, Self::Answer>;
@@ -76,6 +83,9 @@ pub(crate) trait Random: PortCall {
 
     /// See [`Calls::looks`].
     fn looks(size: Size) -> Vec<Self>;
+
+    /// Makes what would be shared with other tenants than these these tenants' own.
+    fn settle(&mut self, _tenants: &[TenantId]) {}
 }
 
 impl<C: Random> Calls for C {
@@ -99,6 +109,10 @@ impl<C: Random> Calls for C {
 
     fn page_mut(&mut self) -> Option<&mut PageRequest> {
         PortCall::page_mut(self)
+    }
+
+    fn settle(&mut self, tenants: &[TenantId]) {
+        Random::settle(self, tenants);
     }
 
     fn take_next(answer: &mut Self::Answer) -> Option<Cursor> {
@@ -190,6 +204,7 @@ fn number_of(variable: &str) -> Option<u64> {
 
 /// Names the tenants of a call: those that it was made up with stand for these.
 fn settle<C: Calls>(mut call: C, tenants: &[TenantId]) -> C {
+    call.settle(tenants);
     if let Some(tenant) = call.tenant_mut() {
         let size = Size {
             tenants: tenants.len(),

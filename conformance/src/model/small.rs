@@ -4,10 +4,12 @@ use std::{collections::BTreeMap, fmt};
 
 use portproof_ports::{
     AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, Email,
-    Expected, FamilyId, Identifier, IdentityId, Invalid, KeyId, LookupDigest, PageRequest,
+    EntityId, EntityKind, EventId, EventKind, Expected, FamilyId, Identifier, IdentityId, Invalid,
+    InvitationDigest, KeyId, LookupDigest, ObjectId, ObjectType, OrganizationId, PageRequest,
     PasskeyBytes, PasswordHash, Phone, PolicyId, PrivateKey, ProviderId, ProviderSubject,
-    RefreshDigest, RoleId, RuleId, Scope, SealedBytes, SessionDigest, SessionRef, Span, SubjectId,
-    TenantId, Text, Timestamp, Username, Version,
+    RefreshDigest, Relation, RoleId, RuleId, Scope, SealedBytes, SessionDigest, SessionRef, Slug,
+    Span, StreamId, SubjectId, TenantId, Text, Timestamp, UniqueName, UniqueValue, Username,
+    Version,
 };
 use proptest::{
     collection, option,
@@ -171,8 +173,20 @@ few_ids! {
     Scope: "org" "Org" "null" "*";
     ClientId: "app" "App" "app " "a%";
     CodeKind: "ticket" "Ticket";
+    EntityKind: "client" "Client";
+    EntityId: "en" "En" "en " "e%";
+    UniqueName: "name" "Name";
+    UniqueValue: "v" "V" "v " "_";
     FamilyId: "fa" "Fa" "fa " "f_";
     SessionRef: "sid" "Sid" "sid " "s%";
+    EventId: "ev" "Ev" "ev " "e%";
+    EventKind: "login" "Login" "login " "log%";
+    StreamId: "st" "St" "st " "s_";
+    ObjectType: "doc" "do" "do:c" "d%";
+    ObjectId: "a" "A" "c:a" "_";
+    Relation: "in" "In" "in " "i_";
+    OrganizationId: "or" "Or" "or " "o_";
+    Slug: "ac" "ac-0" "a" "0";
     AttributeName: "at" "At" "__proto__" "a_";
     ProviderId: "idp" "IdP" "idp:7" "id%";
     ProviderSubject: "7" "07" "7 " "7:7";
@@ -193,7 +207,7 @@ macro_rules! few_digests {
         }
     )*};
 }
-few_digests! { CodeDigest LookupDigest RefreshDigest SessionDigest }
+few_digests! { CodeDigest InvitationDigest LookupDigest RefreshDigest SessionDigest }
 
 macro_rules! few_bytes {
     ($($bytes:ident)*) => {$(
@@ -364,9 +378,20 @@ mod tests {
         has_all::<Username>();
         has_all::<Phone>();
         has_all::<ClientId>();
+        has_all::<EntityId>();
+        has_all::<UniqueValue>();
         has_all::<FamilyId>();
         has_all::<SessionRef>();
+        has_all::<EventId>();
+        has_all::<EventKind>();
+        has_all::<StreamId>();
+        has_all::<OrganizationId>();
+        has_all::<Slug>();
+        has_all::<InvitationDigest>();
         has_all::<CodeDigest>();
+        has_all::<ObjectType>();
+        has_all::<ObjectId>();
+        has_all::<Relation>();
         has_all::<RefreshDigest>();
         has_all::<SessionDigest>();
         has_all::<LookupDigest>();

@@ -6,9 +6,61 @@ use portproof_ports::{Cursor, ErrorKind, Page, PageRequest, PortResult};
 
 use crate::{
     Checked, Failure,
-    check::{equal, fails, some},
+    check::{equal, fails, holds, some},
+    race::{RACERS, race},
     walk,
 };
+
+/// More records than any page has: what a list of its own limit would cut off.
+pub(crate) const MANY: usize = 1_100;
+
+/// Makes `count` records, some at once, each by its number.
+pub(crate) async fn make<F>(
+    count: usize,
+    record: impl Fn(usize) -> F + Clone + Send + 'static,
+) -> Checked
+where
+    F: Future<Output = Checked> + Send + 'static,
+{
+    let lanes = race(RACERS, |lane| {
+        let record = record.clone();
+        async move {
+            for number in (lane..count).step_by(RACERS) {
+                record(number).await?;
+            }
+            Ok(())
+        }
+    })
+    .await?;
+    lanes.into_iter().collect()
+}
+
+/// Fails unless a list of so many items has pages as large as a page may be, until few remain, and is
+/// the same at few a page. Answers the items, which are for the case to compare.
+pub(crate) async fn has_large_pages<T, F>(
+    what: &str,
+    count: usize,
+    list: impl Fn(PageRequest) -> F,
+) -> Result<Vec<T>, Failure>
+where
+    T: Debug + PartialEq,
+    F: Future<Output = PortResult<Page<T>>>,
+{
+    let pages = walk::pages(1000, &list).await?;
+    let sizes: Vec<usize> = pages.iter().map(Vec::len).collect();
+    let full = std::iter::repeat_n(1000, count / 1000);
+    let rest = Some(count % 1000).filter(|rest| *rest > 0);
+    let expected: Vec<usize> = full.chain(rest).collect();
+    equal(
+        &format!("{what}: how many each page holds"),
+        &sizes,
+        &expected,
+    )?;
+    let items: Vec<T> = pages.into_iter().flatten().collect();
+    let few = walk::all(97, &list).await?;
+    holds(items == few, format!("{what}: the same at 97 a page"))?;
+    Ok(items)
+}
 
 /// Fails unless walks at every telling page size answer exactly `expected`, in order: one by one,
 /// pages that divide the list and that do not, one page that fits it and larger ones.

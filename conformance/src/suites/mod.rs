@@ -9,16 +9,24 @@ use crate::{Failure, Suite};
 mod assignments;
 mod codes;
 mod credentials;
+mod entities;
+mod events;
 pub(crate) mod fixture;
 mod identity;
 mod keystore;
 pub(crate) mod lists;
+mod organizations;
 mod policies;
 mod refresh_tokens;
+mod relationships;
 mod session;
 mod tenants;
+mod transactions;
+mod typed;
 
-/// The suites of all core ports.
+pub use typed::{Sample, SampleEntity, document_suite, entity_suite};
+
+/// The suites of all core ports, and of transactions over whatever ports there are.
 #[must_use]
 pub fn core() -> Vec<Suite<Ports>> {
     vec![
@@ -28,6 +36,7 @@ pub fn core() -> Vec<Suite<Ports>> {
         keystore::suite(),
         policies::suite(),
         assignments::suite(),
+        transactions::suite(),
     ]
 }
 
@@ -44,19 +53,23 @@ pub fn all() -> Vec<Suite<Ports>> {
 /// The suites of the ports that an authorization server needs besides.
 #[must_use]
 pub fn oauth() -> Vec<Suite<Ports>> {
-    vec![codes::suite(), refresh_tokens::suite()]
+    vec![codes::suite(), refresh_tokens::suite(), entities::suite()]
 }
 
 /// The suites of the ports that an engine of many customers needs.
 #[must_use]
 pub fn directory() -> Vec<Suite<Ports>> {
-    vec![tenants::suite()]
+    vec![
+        relationships::suite(),
+        organizations::suite(),
+        tenants::suite(),
+    ]
 }
 
 /// The suites of the ports that keep what happened.
 #[must_use]
 pub fn audit() -> Vec<Suite<Ports>> {
-    vec![]
+    vec![events::suite()]
 }
 
 /// The port, which the target's manifest claims.

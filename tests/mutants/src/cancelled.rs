@@ -1,6 +1,7 @@
 //! Mutants that write in two steps, so that who drops a write between them leaves a half of it.
 //!
-//! Each waits once, after the first step, and is right when nobody drops it.
+//! Each waits once, after the first step, and is right when nobody drops it. Those of the codes and
+//! refresh token ports are in their folders.
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +20,7 @@ use portproof_ports::{
 
 use crate::edits::Edits;
 
-const BEGIN: &str = "transact-rs/sqlx #4385: what a cancelled transaction left behind";
+pub(crate) const BEGIN: &str = "transact-rs/sqlx #4385: what a cancelled transaction left behind";
 
 pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
     let mut mutants = [
@@ -36,7 +37,7 @@ pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
 }
 
 /// Where a write is dropped.
-async fn between_steps() {
+pub(crate) async fn between_steps() {
     tokio::task::yield_now().await;
 }
 

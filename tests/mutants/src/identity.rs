@@ -347,6 +347,18 @@ fn changes(edits: Edits<dyn IdentityStore>) -> Edits<dyn IdentityStore> {
             }
             Ok(answer)
         })
+        .fault("identity::merge_of_nothing_is_no_change", "identity::merge::moves_everything", |store, call| async move {
+            use portproof_ports::{IdentityStoreAnswer as Answer, IdentityStoreCall as Call};
+            if let Call::Merge { tenant, survivor, duplicate, .. } = &call
+                && survivor != duplicate
+                && let Some(kept) = store.get(tenant, survivor).await?
+                && store.get(tenant, duplicate).await?.is_some_and(|gone| gone.identifiers.is_empty())
+            {
+                store.erase(tenant, duplicate).await?;
+                return Ok(Answer::Merge(kept));
+            }
+            store.call(call).await
+        })
         .fault("identity::merge_into_itself_erases", "identity::merge::refuses_itself", |store, call| async move {
             use portproof_ports::IdentityStoreCall as Call;
             if let Call::Merge { tenant, survivor, duplicate, .. } = &call
@@ -364,6 +376,8 @@ fn changes(edits: Edits<dyn IdentityStore>) -> Edits<dyn IdentityStore> {
         })
         .error("identity::merge_has_no_limit", "identity::merge::keeps_to_the_limit", "merge", ErrorKind::Refused, PortError::not_found("survivor"))
         .race("identity::merges_race", "identity::merge::race_has_one_winner", "merge")
+        .race("identity::links_beside_merges_race", "identity::merge::race_with_links_keeps_to_the_limit", "link")
+        .race("identity::links_at_the_limit_race", "identity::link::race_keeps_to_the_limit", "link")
         .fault("identity::merge_works_all_the_same", "identity::merge::is_refused_when_disclaimed", |store, call| async move {
             use portproof_ports::{IdentityStoreAnswer as Answer, IdentityStoreCall as Call};
             if let Call::Merge { tenant, survivor, duplicate, .. } = &call {
@@ -417,6 +431,11 @@ fn lists(edits: Edits<dyn IdentityStore>) -> Edits<dyn IdentityStore> {
         .capped(
             "identity::lists_stop_at_a_hundred",
             "identity::list::has_no_limit_of_its_own",
+        )
+        .pages_of_500(
+            "identity::pages_hold_500",
+            "identity::list::has_no_limit_of_its_own",
+            "list",
         )
         .call(
             "identity::filters_are_ignored",

@@ -366,6 +366,11 @@ fn lists(edits: Edits<dyn KeyStore>) -> Edits<dyn KeyStore> {
             "keystore::lists_stop_at_a_hundred",
             "keystore::list::has_no_limit_of_its_own",
         )
+        .pages_of_500(
+            "keystore::pages_hold_500",
+            "keystore::list::has_no_limit_of_its_own",
+            "list",
+        )
         .fault(
             "keystore::uses_are_mixed",
             "keystore::list::keeps_uses_apart",

@@ -20,13 +20,18 @@ mod cancelled;
 mod codes;
 mod credentials;
 mod edits;
+mod entities;
+mod events;
 mod identity;
 mod keystore;
+mod organizations;
 mod policies;
 mod random;
 mod refresh_tokens;
+mod relationships;
 mod session;
 mod tenants;
+mod transactions;
 
 /// All mutants of all ports.
 #[must_use]
@@ -42,7 +47,12 @@ pub fn all() -> Vec<Mutant<Ports>> {
         cancelled::mutants(),
         codes::mutants(),
         refresh_tokens::mutants(),
+        entities::mutants(),
+        events::mutants(),
+        relationships::mutants(),
+        organizations::mutants(),
         tenants::mutants(),
+        transactions::mutants(),
     ]
     .into_iter()
     .flatten()
@@ -157,6 +167,7 @@ impl Target for Modest {
 }
 
 /// Refuses the methods of every capability.
+#[derive(Clone)]
 struct Refuse;
 
 impl Wrap for Refuse {

@@ -38,6 +38,10 @@ pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
         "assignments" assignments,
         "codes" codes,
         "refresh_tokens" refresh_tokens,
+        "entities" entities,
+        "events" events,
+        "relationships" relationships,
+        "organizations" organizations,
         "tenants" tenants,
     ]
 }
@@ -50,7 +54,7 @@ fn forgetful<P: Port + ?Sized>(
     breaks: &'static str,
     slot: Slot<P>,
 ) -> Mutant<Ports> {
-    const READS: [&str; 10] = [
+    const READS: [&str; 15] = [
         "get",
         "peek",
         "find",
@@ -61,6 +65,11 @@ fn forgetful<P: Port + ?Sized>(
         "roles_of",
         "attributes",
         "policy",
+        "exists",
+        "from",
+        "member",
+        "organizations_of",
+        "invitation",
     ];
     Mutant::new(id, breaks, move |mut ports: Ports, _| {
         let cache: Arc<Mutex<BTreeMap<String, Outcome<P>>>> = Arc::default();

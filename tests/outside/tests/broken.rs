@@ -16,6 +16,7 @@ impl Target for Broken {
             "keystore",
             "policies",
             "assignments",
+            "transactions",
             "reopen",
             "dump",
         ]

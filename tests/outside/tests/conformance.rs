@@ -15,6 +15,7 @@ impl Target for Map {
             "keystore",
             "policies",
             "assignments",
+            "transactions",
             "reopen",
             "dump",
         ]

@@ -103,9 +103,107 @@ pub(crate) async fn has_kept(ports: &Ports, session: &Session) {
     let tokens = ports.refresh_tokens.as_ref().unwrap();
     let token = RefreshDigest::of(b"new");
     assert_eq!(tokens.get(&tenant, &token, at(2)).await, Ok(None));
+    let entities = ports.entities.as_ref().unwrap();
+    let (kind, id) = (EntityKind::new("client"), EntityId::new("new"));
+    let found = entities.get(&tenant, &kind.unwrap(), &id.unwrap()).await;
+    assert_eq!(found, Ok(None));
+    let events = ports.events.as_ref().unwrap();
+    let event = EventId::new("new").unwrap();
+    assert_eq!(events.get(&tenant, &event).await, Ok(None));
+    let edges = ports.relationships.as_ref().unwrap();
+    let every = (&EdgeFilter::EVERY, HowMany::Every);
+    assert_eq!(edges.delete_where(&tenant, every.0, every.1).await, Ok(0));
+    let organizations = ports.organizations.as_ref().unwrap();
+    let slug = Slug::new("new").unwrap();
+    assert_eq!(organizations.find(&tenant, &slug).await, Ok(None));
+    let tenants = ports.tenants.as_ref().unwrap();
+    assert_eq!(tenants.get(&tenant).await, Ok(None));
 }
 
-/// Where the processes of [`sixteen_processes`] find their database.
+/// Drops every index that the steps declare, one after the other, and puts it back: `ready` notices
+/// each, also where one that lets in what is there twice stands in its place.
+pub(crate) async fn misses_every_index(ports: &Ports, execute: impl AsyncFn(String)) {
+    let sessions = ports.session.as_ref().unwrap();
+    let missed = Err(PortError::corrupt("schema"));
+    let statements = MIGRATIONS.iter().flat_map(|step| step.sql.split(';'));
+    let mut dropped = 0;
+    for statement in statements.map(str::trim) {
+        let create = statement.replace("CREATE UNIQUE INDEX ", "CREATE INDEX ");
+        let Some(named) = create.strip_prefix("CREATE INDEX ") else {
+            continue;
+        };
+        let name = named.split(' ').next().unwrap();
+        assert_eq!(sessions.ready().await, Ok(()), "before {name} is dropped");
+        execute(format!("DROP INDEX {name}")).await;
+        assert_eq!(sessions.ready().await, missed, "without {name}");
+        if create != statement {
+            execute(format!("{create}; ")).await;
+            assert_eq!(sessions.ready().await, missed, "{name} is not unique");
+            execute(format!("DROP INDEX {name}")).await;
+        }
+        execute(statement.to_owned()).await;
+        dropped += 1;
+    }
+    assert_eq!(sessions.ready().await, Ok(()));
+    assert!(dropped > 10, "only {dropped} indexes");
+}
+
+/// The time zones of the processes that [`in_time_zones`] runs, as rules, which need no files: with
+/// and without summer time, half a day from each other and more, and not by whole hours.
+const ZONES: [&str; 4] = ["APIA-13", "NPT-5:45", "NST3:30NDT,M3.2.0,M11.1.0", "HST10"];
+
+/// Runs `test` of this binary in a process of each time zone, one after the other.
+pub(crate) fn in_time_zones(test: &str, place: &str) {
+    for zone in ZONES {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(PLACE, place)
+            .env("TZ", zone)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "in {zone}: {said}");
+    }
+}
+
+/// What each of the processes does: stores sessions, and reads those that were stored in the zones
+/// before its own, which are over at the instant at which they were to be.
+pub(crate) async fn write_and_read_in_its_zone(ports: &Ports) {
+    // The hours around those that summer time skips and repeats in St. John's; and the last ones.
+    let changes: [i64; 2] = [1_710_048_600_123_457, 1_730_608_200_123_457];
+    let hours = (-14..=14).map(|hours: i64| hours * 3_600_000_000);
+    let around = hours.flat_map(|micros| changes.map(|change| change + micros));
+    let ends = around.chain([Timestamp::MAX.as_micros()]);
+    let ends: Vec<_> = ends
+        .map(|end| Timestamp::from_micros(end).unwrap())
+        .collect();
+    let sessions = ports.session.as_ref().unwrap();
+    let zone = std::env::var("TZ").unwrap();
+    let own = ZONES.iter().position(|known| *known == zone).unwrap();
+    for &writer in &ZONES[..=own] {
+        let tenant = tenant(writer);
+        for &ends_at in &ends {
+            let given = NewSession {
+                idle: None,
+                ends_at,
+                ..new_session(&ends_at.as_micros().to_be_bytes(), "ada")
+            };
+            let id = given.id.clone();
+            if writer == zone {
+                sessions.create(&tenant, given, at(0)).await.unwrap();
+            }
+            let before = Timestamp::from_micros(ends_at.as_micros() - 1).unwrap();
+            let found = sessions.get(&tenant, &id, before).await.unwrap().unwrap();
+            let instants = (found.ends_at, found.created_at);
+            assert_eq!(instants, (ends_at, at(0)), "{writer} read in {zone}");
+            let over = sessions.get(&tenant, &id, ends_at).await.unwrap();
+            assert_eq!(over, None, "{writer} read in {zone}");
+        }
+    }
+}
+
+/// Where the processes of [`sixteen_processes`] and [`in_time_zones`] find their database.
 const PLACE: &str = "PORTPROOF_TEST_PLACE";
 
 /// The `place` that this process is to connect to, if it is one of [`sixteen_processes`]: answered

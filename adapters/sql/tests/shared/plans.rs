@@ -1,23 +1,71 @@
-//! How a database goes about the statements: every one that the suites make it run is explained.
+//! How a database goes about the statements: every one that the suites make it run is explained, and
+//! those of each call are counted.
 
 use std::{
     borrow::Cow,
+    cell::Cell,
     collections::BTreeMap,
     sync::{Arc, Mutex},
 };
 
 use async_trait::async_trait;
-use portproof::{Manifest, Opened, Profile, Selection, Target, check_suites, suites};
-use portproof_ports::Ports;
+use portproof::{
+    Manifest, Opened, Profile, Selection, Target, check_suites, mutants::faulty, suites,
+};
+use portproof_ports::{Port, PortCall, Ports, Wrap};
 use portproof_sql::{
     Answer, Backend, Database, Dialect, Failure, Isolation, KeystorePassword, Sealing, Statement,
     Transaction, Value,
 };
+use tokio::task_local;
 
 /// The lines of each statement's plan.
 pub(crate) type Plans = BTreeMap<String, Vec<String>>;
 
+/// The most statements that a call may take, whatever it finds: some decide by several reads and
+/// write into several tables, and an update that lost against others looks again.
+///
+/// The suites have lists, batches and removals of thousands of rows: what asked once for each of them
+/// would be far beyond. The one call that does is not called with any: [`reseal`] seals each key by
+/// itself, and the suites' keys are all sealed with the present password.
+///
+/// [`reseal`]: portproof_ports::KeyStore::reseal
+const MOST: u32 = 10;
+
+/// The most hundreds, tens and ones of up to a thousand.
+const PIECES: u32 = 27;
+
+/// The methods that are given many at once, and how many more statements those may take: what is
+/// written in hundreds, tens and ones. Unique keys of an entity are taken one by one, in their order, and
+/// those it had are freed likewise: up to sixteen of each. A write of relationships has three kinds of them, and asks for
+/// each of up to a hundred preconditions by itself.
+const BATCHES: [(&str, u32); 7] = [
+    ("assignments.assign_many", PIECES),
+    ("assignments.merge_attributes", PIECES),
+    ("entities.create", 16),
+    ("entities.put", 32),
+    ("events.append", PIECES),
+    ("identity.create", PIECES),
+    ("relationships.write", 3 * PIECES + 100),
+];
+
+task_local! {
+    /// How many statements the call of this task has run.
+    static RUN: Cell<u32>;
+}
+
+/// Counts a statement of this task's call. One that met other transactions is tried again from its
+/// beginning, as often as it meets some, and is counted from there.
+fn counted<T>(answer: Result<T, Failure>) -> Result<T, Failure> {
+    let again = matches!(answer, Err(Failure::Conflict));
+    // Making the sealing keys is no call.
+    let _ = RUN.try_with(|run| run.set(if again { 0 } else { run.get() + 1 }));
+    answer
+}
+
 /// Runs the suites on `backend`, which has a schema; answers the plans of what they ran.
+///
+/// No call of theirs may have run more than [`MOST`] statements.
 pub(crate) async fn plans(backend: impl Backend, explain: &'static str) -> Plans {
     let plans = Arc::new(Explained {
         explain,
@@ -27,11 +75,41 @@ pub(crate) async fn plans(backend: impl Backend, explain: &'static str) -> Plans
     let database = Database::new(explaining);
     let password = KeystorePassword::new("hunter2");
     let sealing = Sealing::connect(&database, &password, None).await.unwrap();
-    let target = Given(portproof_sql::ports(&database, Some(&sealing)));
-    check_suites(target, suites::all(), &Selection::default(), |_| {}).await;
+    let counts = Counts::default();
+    let ports = portproof_sql::ports(&database, Some(&sealing)).wrapped(&counts);
+    check_suites(Given(ports), suites::all(), &Selection::default(), |_| {}).await;
+    let counts = counts.0.lock().unwrap();
+    assert!(counts.len() > 60, "only {} methods", counts.len());
+    let mut many: Vec<_> = counts.iter().collect();
+    many.retain(|(method, run)| {
+        let batch = BATCHES.iter().find(|(batch, _)| batch == method);
+        **run > MOST + batch.map_or(0, |(_, more)| *more)
+    });
+    assert!(many.is_empty(), "statements of a call: {many:?}");
     let plans = std::mem::take(&mut *plans.plans.lock().unwrap());
     assert!(plans.len() > 100, "only {} statements", plans.len());
     plans
+}
+
+/// The most statements that a call of each method ran.
+#[derive(Clone, Default)]
+struct Counts(Arc<Mutex<BTreeMap<String, u32>>>);
+
+impl Wrap for Counts {
+    fn wrap<P: Port + ?Sized>(&self, port: Arc<P>) -> Arc<P> {
+        let counts = Arc::clone(&self.0);
+        faulty(port, move |port, call| {
+            let counts = Arc::clone(&counts);
+            let method = format!("{}.{}", P::NAME, call.method());
+            RUN.scope(Cell::new(0), async move {
+                let answer = port.call(call).await;
+                let mut counts = counts.lock().unwrap();
+                let most = counts.entry(method).or_default();
+                *most = RUN.with(Cell::get).max(*most);
+                answer
+            })
+        })
+    }
 }
 
 struct Given(Ports);
@@ -90,18 +168,18 @@ impl<B: Backend> Backend for Explaining<B> {
         if let Some(question) = self.1.question(statement) {
             self.1.note(statement, self.0.read(&question).await?);
         }
-        self.0.read(statement).await
+        counted(self.0.read(statement).await)
     }
 
     async fn write(&self, statement: &Statement) -> Result<Answer, Failure> {
         if let Some(question) = self.1.question(statement) {
             self.1.note(statement, self.0.write(&question).await?);
         }
-        self.0.write(statement).await
+        counted(self.0.write(statement).await)
     }
 
     async fn begin(&self, isolation: Isolation) -> Result<Box<dyn Transaction>, Failure> {
-        let open = self.0.begin(isolation).await?;
+        let open = counted(self.0.begin(isolation).await)?;
         Ok(Box::new(Open(open, Arc::clone(&self.1))))
     }
 }
@@ -115,15 +193,23 @@ impl Transaction for Open {
             let answer = self.0.run(&question).await?;
             self.1.note(statement, answer);
         }
-        self.0.run(statement).await
+        counted(self.0.run(statement).await)
     }
 
     async fn script(&mut self, sql: Cow<'static, str>) -> Result<(), Failure> {
         self.0.script(sql).await
     }
 
+    async fn mark(&mut self) -> Result<(), Failure> {
+        self.0.mark().await
+    }
+
+    async fn undo_to_mark(&mut self) -> Result<(), Failure> {
+        self.0.undo_to_mark().await
+    }
+
     async fn commit(self: Box<Self>) -> Result<(), Failure> {
-        self.0.commit().await
+        counted(self.0.commit().await)
     }
 
     async fn undo(self: Box<Self>) {

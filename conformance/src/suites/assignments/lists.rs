@@ -1,15 +1,17 @@
 //! The lists: complete, in order, and each with cursors of its own.
 
-use portproof_ports::{Grant, GrantScope, NewGrant, PageRequest, Ports, Window};
+use portproof_ports::{Expected, Grant, GrantScope, NewGrant, PageRequest, Ports, Window};
 
-use super::{Assignments, ada, lasting, new_grant, role, roles, scoped, subject};
+use super::{
+    Assignments, ada, lasting, new_grant, role, role_draft, roles, scoped, stored, subject,
+};
 use crate::{
     Case, Checked, Failure, cases,
-    check::equal,
+    check::{equal, holds},
     rule,
     suites::{
         fixture::{START, minute},
-        lists::{first_item, refuses_cursor, refuses_damaged, walks_answer},
+        lists::{first_item, has_large_pages, make, refuses_cursor, refuses_damaged, walks_answer},
     },
 };
 
@@ -26,6 +28,9 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
         roles_are_complete_and_ordered,
         roles_refuse_a_foreign_cursor,
         roles_refuse_a_damaged_cursor,
+        grants_have_no_limit_of_their_own,
+        holders_have_no_limit_of_their_own,
+        roles_have_no_limit_of_their_own,
     ]
 }
 
@@ -335,4 +340,80 @@ async fn roles_refuse_a_damaged_cursor(w: &Assignments) -> Checked {
         w.roles_page(&w.tenant, &org, minute(5), page)
     })
     .await
+}
+
+/// How many grants the lists below have: more than half of the largest page, and fewer than a batch
+/// may have.
+const MORE: usize = 600;
+
+/// The list of a subject's grants goes on beyond a hundred, and a page is as large as was asked for.
+///
+/// Who reviews somebody's access sees all of it, or believes to.
+#[rule(
+    "assignments::grants_of::has_no_limit_of_its_own",
+    source = "better-auth #10342: a default limit hid everything above 100 rows"
+)]
+async fn grants_have_no_limit_of_their_own(w: &Assignments) -> Checked {
+    let given = (0..MORE)
+        .map(|number| lasting("Carol", "viewer", Some(&format!("scope {number:04}"))))
+        .collect::<Result<Vec<_>, _>>()?;
+    w.store.assign_many(&w.tenant, &given, START).await?;
+    let carol = subject("Carol")?;
+    let grants = |page| w.grants_page(&w.tenant, &carol, page);
+    let listed = has_large_pages("Carol's grants", MORE, grants).await?;
+    let expected: Vec<_> = given.iter().map(|new| stored(new, START)).collect();
+    holds(
+        listed == expected,
+        "each grant is listed once, by its scope",
+    )
+}
+
+/// The list of a role's holders goes on beyond a hundred, and a page is as large as was asked for.
+///
+/// A role whose last holders are not shown is thought to be safe to change.
+#[rule(
+    "assignments::holders_of::has_no_limit_of_its_own",
+    source = "better-auth #10342: a default limit hid everything above 100 rows"
+)]
+async fn holders_have_no_limit_of_their_own(w: &Assignments) -> Checked {
+    let given = (0..MORE)
+        .map(|number| lasting(&format!("holder {number:04}"), "viewer", None))
+        .collect::<Result<Vec<_>, _>>()?;
+    w.store.assign_many(&w.tenant, &given, START).await?;
+    let viewer = role("viewer")?;
+    let holders = |page| w.holders_page(&w.tenant, &viewer, page);
+    let listed = has_large_pages("the viewers", MORE, holders).await?;
+    let expected: Vec<_> = given.iter().map(|new| stored(new, START)).collect();
+    holds(listed == expected, "each holder is listed once, by its id")
+}
+
+/// The list of the roles that a subject holds goes on beyond a hundred, and a page is as large as was
+/// asked for.
+///
+/// A role that is not answered is a permission that its holder does not have.
+#[rule(
+    "assignments::roles_of::has_no_limit_of_its_own",
+    source = "better-auth #10342: a default limit hid everything above 100 rows"
+)]
+async fn roles_have_no_limit_of_their_own(w: &Assignments) -> Checked {
+    let (policies, tenant) = (w.policies.clone(), w.tenant.clone());
+    make(MORE, move |number| {
+        let (policies, tenant) = (policies.clone(), tenant.clone());
+        async move {
+            let draft = role_draft(&role(&format!("role {number:04}"))?)?;
+            let expected = Expected::Anything;
+            policies.save_role(&tenant, expected, draft, START).await?;
+            Ok(())
+        }
+    })
+    .await?;
+    let given = (0..MORE)
+        .map(|number| lasting("Ada", &format!("role {number:04}"), Some("org")))
+        .collect::<Result<Vec<_>, _>>()?;
+    w.store.assign_many(&w.tenant, &given, START).await?;
+    let org = scoped("org")?;
+    let held = |page| w.roles_page(&w.tenant, &org, minute(5), page);
+    let listed = has_large_pages("Ada's roles", MORE, held).await?;
+    let expected: Vec<_> = given.into_iter().map(|new| new.role).collect();
+    holds(listed == expected, "each role is listed once, by its id")
 }

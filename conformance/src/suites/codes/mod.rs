@@ -17,6 +17,7 @@ use crate::{
     race::{RACERS, race},
 };
 
+mod cancelled;
 mod consumption;
 mod ends;
 mod found;
@@ -47,6 +48,7 @@ pub(super) fn suite() -> Suite<Ports> {
         sweeps::cases(),
         walls::cases(),
         random::cases(),
+        cancelled::cases(),
     ];
     let cases = parts.into_iter().flatten().collect();
     Suite::new("codes", cases).of_profile(Profile::Oauth)

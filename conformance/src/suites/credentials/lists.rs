@@ -1,18 +1,19 @@
-//! The list of an identity's credentials, and the end of all of them.
+//! The list of an identity's credentials.
 
 use portproof_ports::{
     Credential, CredentialKind, Kinds, Page, PageRequest, PortResult, Ports, TenantId,
 };
 
-use super::{Credentials, api_key, code, id, identity, new_credential, of, passkey, totp};
+use super::{Credentials, api_key, code, id, identity, new_credential, passkey, totp};
 use crate::{
     Case, Checked, Failure, cases,
     check::{equal, holds, some},
-    race::{RACERS, race},
     rule,
     suites::{
         fixture::{START, minute},
-        lists::{first_item, refuses_cursor, refuses_damaged, walks_answer},
+        lists::{
+            MANY, first_item, has_large_pages, make, refuses_cursor, refuses_damaged, walks_answer,
+        },
     },
 };
 
@@ -20,17 +21,30 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
     cases![
         list_is_complete_and_ordered,
         list_filters_by_kind,
+        list_has_no_limit_of_its_own,
         list_of_nobody_is_empty,
         walk_survives_changes,
         cursor_belongs_to_its_list,
         damaged_cursor_is_refused,
-        all_of_an_identity_go,
-        one_kind_goes,
-        all_means_more_than_a_page,
     ]
 }
 
 impl Credentials {
+    /// Adds so many recovery codes of Ada's, all in one instant.
+    pub(super) async fn add_codes(&self, count: usize) -> Checked {
+        let (store, tenant) = (self.store.clone(), self.tenant.clone());
+        make(count, move |number| {
+            let (store, tenant) = (store.clone(), tenant.clone());
+            async move {
+                let name = format!("one of many {number}");
+                let new = new_credential(&name, code(&name))?;
+                store.add(&tenant, new, START).await?;
+                Ok(())
+            }
+        })
+        .await
+    }
+
     async fn list(
         &self,
         tenant: &TenantId,
@@ -43,7 +57,7 @@ impl Credentials {
 
     /// Adds six more credentials of Ada's, several in one instant, and answers all nine in the
     /// list's order.
-    async fn nine(&self) -> Result<Vec<Credential>, Failure> {
+    pub(super) async fn nine(&self) -> Result<Vec<Credential>, Failure> {
         let mut all = vec![
             self.api_key.clone(),
             self.code.clone(),
@@ -130,6 +144,33 @@ async fn list_filters_by_kind(w: &Credentials) -> Checked {
         .await?;
     }
     Ok(())
+}
+
+/// A list goes on beyond the largest page, and a page is as large as was asked for.
+///
+/// An engine that shows the first five hundred keys as all of them shows none of those that leaked.
+#[rule(
+    "credentials::list_of::has_no_limit_of_its_own",
+    source = "better-auth #10342: a default limit hid everything above 100 rows"
+)]
+async fn list_has_no_limit_of_its_own(w: &Credentials) -> Checked {
+    // Three are there.
+    w.add_codes(MANY - 3).await?;
+    let every = |page| w.list(&w.tenant, Kinds::Every, page);
+    let listed = has_large_pages("Ada's credentials", MANY, every).await?;
+    holds(
+        listed.is_sorted_by(|one, two| one.id < two.id),
+        "those of one instant are listed once, by id",
+    )?;
+    let codes = Kinds::Only(CredentialKind::RecoveryCode);
+    let codes = |page| w.list(&w.tenant, codes, page);
+    let listed = has_large_pages("Ada's codes", MANY - 2, codes).await?;
+    holds(
+        listed
+            .iter()
+            .all(|code| code.secret.kind() == CredentialKind::RecoveryCode),
+        "they are codes",
+    )
 }
 
 /// The list of an identity without credentials is empty, and has no cursor.
@@ -272,129 +313,4 @@ async fn damaged_cursor_is_refused(w: &Credentials) -> Checked {
     w.nine().await?;
     let (_, cursor) = first_item(|page| w.list(&w.tenant, Kinds::Every, page)).await?;
     refuses_damaged(&cursor, |page| w.list(&w.tenant, Kinds::Every, page)).await
-}
-
-/// All credentials of an identity go, and nobody else's; the answer says how many there were.
-///
-/// After somebody left, nothing of theirs may open anything.
-#[rule(
-    "credentials::remove_all_of::takes_exactly_theirs",
-    source = "Auth.js: a cascade into other users survived its suite; kratos: remove all"
-)]
-async fn all_of_an_identity_go(w: &Credentials) -> Checked {
-    let mut spared = Vec::new();
-    for other in ["Ada ", "Adam", "A_a", "%"] {
-        spared.push(w.add(of(other, other, api_key(other))?).await?);
-    }
-    let gone = w.nine().await?;
-    let removed = w
-        .store
-        .remove_all_of(&w.tenant, &identity("Ada")?, &Kinds::Every)
-        .await?;
-    equal("how many were removed", &removed, &9)?;
-    for credential in &gone {
-        equal(
-            "one that was removed",
-            &w.seen(&credential.id).await?,
-            &None,
-        )?;
-    }
-    equal(
-        "what a removed digest finds",
-        &w.finds(CredentialKind::ApiKey, "key").await?,
-        &None,
-    )?;
-    for credential in spared {
-        equal(
-            "somebody else's",
-            &w.seen(&credential.id).await?.as_ref(),
-            &Some(&credential),
-        )?;
-    }
-    let again = w
-        .other
-        .remove_all_of(&w.tenant, &identity("Ada")?, &Kinds::Every)
-        .await?;
-    equal("how many were removed the second time", &again, &0)
-}
-
-/// Credentials of one kind go, and the others stay.
-///
-/// New recovery codes end the old ones, and not the password.
-#[rule(
-    "credentials::remove_all_of::takes_one_kind",
-    source = "kratos: a new set of codes replaced all credentials; duck-auth: removal by kind"
-)]
-async fn one_kind_goes(w: &Credentials) -> Checked {
-    w.add(new_credential("second", code("second"))?).await?;
-    let only = Kinds::Only(CredentialKind::RecoveryCode);
-    equal(
-        "how many were removed",
-        &w.store
-            .remove_all_of(&w.tenant, &identity("Ada")?, &only)
-            .await?,
-        &2,
-    )?;
-    for name in ["code", "second"] {
-        equal("a code", &w.seen(&id(name)?).await?, &None)?;
-    }
-    for left in [&w.api_key, &w.password] {
-        equal(
-            "what was left",
-            &w.seen(&left.id).await?.as_ref(),
-            &Some(left),
-        )?;
-    }
-    let none = w
-        .store
-        .remove_all_of(
-            &w.tenant,
-            &identity("Ada")?,
-            &Kinds::Only(CredentialKind::Totp),
-        )
-        .await?;
-    equal("how many of a kind that she has none of", &none, &0)
-}
-
-/// All means all, also when they are more than any page holds.
-///
-/// An adapter that lists and then removes leaves the rest.
-#[rule(
-    "credentials::remove_all_of::takes_more_than_a_page",
-    source = "AuthHero 7d9f138: the first 100 only"
-)]
-async fn all_means_more_than_a_page(w: &Credentials) -> Checked {
-    const MANY: usize = 1001;
-    let lanes = race(RACERS, |lane| {
-        let (store, tenant) = (w.store.clone(), w.tenant.clone());
-        async move {
-            for number in (lane..MANY).step_by(RACERS) {
-                let name = format!("one of many {number}");
-                store
-                    .add(&tenant, new_credential(&name, code(&name))?, START)
-                    .await?;
-            }
-            Ok::<(), Failure>(())
-        }
-    })
-    .await?;
-    lanes.into_iter().collect::<Checked>()?;
-    let only = Kinds::Only(CredentialKind::RecoveryCode);
-    let removed = w
-        .store
-        .remove_all_of(&w.tenant, &identity("Ada")?, &only)
-        .await?;
-    equal("how many were removed", &removed, &(MANY as u64 + 1))?;
-    for number in [0, 99, 100, 999, 1000] {
-        equal(
-            "one of many",
-            &w.seen(&id(&format!("one of many {number}"))?).await?,
-            &None,
-        )?;
-    }
-    equal(
-        "the password",
-        &w.seen(&w.password.id).await?.as_ref(),
-        &Some(&w.password),
-    )
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use portproof_ports::{
     Counter, Credential, CredentialId, CredentialKind, CredentialStore, CredentialUse, IdentityId,
-    LookupDigest, NewCredential, PasskeyBytes, PasswordHash, Ports, SealedBytes, Secret, TenantId,
+    LookupDigest, NewCredential, OldSecret, PageRequest, PasskeyBytes, PasswordHash, PastSecret,
+    Ports, SealedBytes, Secret, TenantId,
 };
 
 use super::{
@@ -16,6 +17,8 @@ use crate::{Checked, Context, Failure, Suite, World, check::equal};
 
 mod cancelled;
 mod changes;
+mod ends;
+mod graces;
 mod lists;
 mod records;
 mod secrets;
@@ -37,8 +40,10 @@ pub(super) fn suite() -> Suite<Ports> {
         records::cases(),
         changes::cases(),
         secrets::cases(),
+        graces::cases(),
         uses::cases(),
         lists::cases(),
+        ends::cases(),
         walls::cases(),
         random::cases(),
         cancelled::cases(),
@@ -62,8 +67,8 @@ struct Credentials {
     code: Credential,
     /// Ada's password.
     password: Credential,
-    /// What no case means.
-    bystanders: Vec<(TenantId, Credential)>,
+    /// What no case means, with the secrets that it had.
+    bystanders: Vec<(TenantId, Credential, Vec<PastSecret>)>,
 }
 
 fn id(id: &str) -> Result<CredentialId, Failure> {
@@ -136,10 +141,28 @@ impl World for Credentials {
             (&elsewhere, of("Ada", "key", api_key("key"))?),
             (&elsewhere, of("Ada", "code", code("code"))?),
         ] {
-            bystanders.push((tenant.clone(), store.add(tenant, credential, START).await?));
+            let credential = store.add(tenant, credential, START).await?;
+            bystanders.push((tenant.clone(), credential, Vec::new()));
+        }
+        // Ids that are patterns: of one letter, of any, and of what a backslash hides. Each had another
+        // secret, which is good for a while.
+        for pattern in ["_ey", "k%", "k\\ey"] {
+            let new = of("A%a", pattern, api_key(&format!("{pattern} before")))?;
+            let added = store.add(&tenant, new, START).await?;
+            let (secret, old) = (api_key(pattern), OldSecret::ValidUntil(day(80)));
+            let replaced = store
+                .replace(&tenant, &added.id, added.version, secret, old, START)
+                .await?;
+            let past = PastSecret {
+                version: added.version,
+                secret: added.secret,
+                replaced_at: START,
+                valid_until: Some(day(80)),
+            };
+            bystanders.push((tenant.clone(), replaced, vec![past]));
         }
         // What was tried and used shows a counter that is set back.
-        for (tenant, credential) in &mut bystanders {
+        for (tenant, credential, _) in &mut bystanders {
             store.record_failure(tenant, &credential.id).await?;
             credential.failures += 1;
         }
@@ -174,7 +197,8 @@ impl World for Credentials {
     }
 
     async fn bystanders_unchanged(&self) -> Checked {
-        for (tenant, credential) in &self.bystanders {
+        let ten = PageRequest::first(10)?;
+        for (tenant, credential, past) in &self.bystanders {
             let found = self.store.get(tenant, &credential.id).await?;
             equal(
                 &format!(
@@ -184,13 +208,16 @@ impl World for Credentials {
                 &found.as_ref(),
                 &Some(credential),
             )?;
-            if let Some(lookup) = credential.secret.lookup() {
-                let found = self
-                    .store
-                    .find(tenant, credential.secret.kind(), lookup, START)
-                    .await?;
-                equal("what its digest finds", &found.as_ref(), &Some(credential))?;
+            let secrets = past.iter().map(|past| &past.secret);
+            for secret in secrets.chain([&credential.secret]) {
+                if let Some(lookup) = secret.lookup() {
+                    let kind = secret.kind();
+                    let found = self.store.find(tenant, kind, lookup, START).await?;
+                    equal("what its digest finds", &found.as_ref(), &Some(credential))?;
+                }
             }
+            let history = self.store.history(tenant, &credential.id, &ten).await?;
+            equal("the secrets that it had", &history.items, past)?;
         }
         Ok(())
     }

@@ -26,6 +26,7 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
         link_keeps_to_the_limit,
         link_race_has_one_owner,
         link_race_loses_none,
+        link_race_keeps_to_the_limit,
     ]
 }
 
@@ -437,6 +438,56 @@ async fn link_race_loses_none(w: &Identities) -> Checked {
             &owner.as_ref(),
             &Some(&w.subject.id),
         )?;
+    }
+    Ok(())
+}
+
+/// Of links to one identity at once, as many succeed as it has room for, and the others are refused.
+///
+/// A limit that each caller counts for itself is passed by all of them.
+#[rule(
+    "identity::link::race_keeps_to_the_limit",
+    source = "better-auth #9993, #10002: two accepts exceeded a limit"
+)]
+async fn link_race_keeps_to_the_limit(w: &Identities) -> Checked {
+    const ROOM: usize = 3;
+    for round in 0..3 {
+        let name = format!("nearly full {round}");
+        let identifiers = (0..MAX_IDENTIFIERS - ROOM)
+            .map(|number| Ok(unverified(account(&name, &format!("{number}"))?)))
+            .collect::<Result<Vec<_>, crate::Failure>>()?;
+        let full = w.create(new_identity(&name, identifiers)?).await?;
+        let links = (0..RACERS)
+            .map(|racer| account("racers", &format!("{round}, {racer}")))
+            .collect::<Result<Vec<_>, crate::Failure>>()?;
+        let answers = race(RACERS, |racer| {
+            let (store, tenant, full) = (w.handle(racer), w.tenant.clone(), full.id.clone());
+            let new = unverified(links[racer].clone());
+            async move { store.link(&tenant, &full, new, minute(1)).await }
+        })
+        .await?;
+        let linked = answers.iter().filter(|answer| answer.is_ok()).count();
+        equal("how many were linked", &linked, &ROOM)?;
+        let found = some("who is full", w.seen(&full.id).await?)?;
+        equal(
+            "how many there are",
+            &found.identifiers.len(),
+            &MAX_IDENTIFIERS,
+        )?;
+        for (link, answer) in links.iter().zip(answers) {
+            let owner = w.owner(link).await?;
+            match answer {
+                Ok(_) => equal(
+                    "the owner of one that was linked",
+                    &owner.as_ref(),
+                    &Some(&full.id),
+                )?,
+                Err(error) => {
+                    equal("why a link was refused", &error.kind(), &ErrorKind::Refused)?;
+                    equal("the owner of one that was refused", &owner, &None)?;
+                }
+            }
+        }
     }
     Ok(())
 }

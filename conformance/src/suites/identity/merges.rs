@@ -1,11 +1,11 @@
 //! Merging two identities into one.
 
-use portproof_ports::{ErrorKind, IdentityId, MAX_IDENTIFIERS, Ports};
+use portproof_ports::{ErrorKind, Identity, IdentityId, MAX_IDENTIFIERS, Ports};
 
 use super::{Identities, account, email, id, new_identity, unverified, verified};
 use crate::{
     Case, Checked, Failure, cases,
-    check::{equal, fails, holds},
+    check::{equal, fails, holds, some},
     race::{RACERS, exactly_one, race},
     rule,
     suites::fixture::minute,
@@ -18,6 +18,7 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
         merge_needs_both,
         merge_keeps_to_the_limit,
         merge_race_has_one_winner,
+        merge_race_with_links_keeps_to_the_limit,
         merge_is_refused_when_disclaimed,
     ]
 }
@@ -66,11 +67,27 @@ async fn merge_moves_everything(w: &Identities) -> Checked {
             &Some(&w.subject.id),
         )?;
     }
-    // Also a duplicate without identifiers is gone.
+    // Also a duplicate without identifiers is gone, and that is a change.
     let bare = w.create(new_identity("bare", vec![])?).await?;
-    w.store
+    let merged = w
+        .store
         .merge(&w.tenant, &w.subject.id, &bare.id, minute(10))
         .await?;
+    let expected = Identity {
+        version: expected.version.next(),
+        updated_at: minute(10),
+        ..expected
+    };
+    equal(
+        "the answer of merge with nothing to move",
+        &merged,
+        &expected,
+    )?;
+    equal(
+        "the survivor",
+        &w.seen(&w.subject.id).await?,
+        &Some(expected),
+    )?;
     equal("the bare duplicate", &w.seen(&bare.id).await?, &None)
 }
 
@@ -220,6 +237,103 @@ async fn merge_race_has_one_winner(w: &Identities) -> Checked {
             )?;
         }
         equal("the duplicate", &w.seen(&duplicate.id).await?, &None)?;
+    }
+    Ok(())
+}
+
+/// A merge that meets links to the survivor and to the duplicate, where there is room for one or the
+/// other, never makes the survivor one of more than 64 identifiers; what was linked is there once, and
+/// whoever was refused changed nothing.
+///
+/// Each of them alone keeps to the limit; two that count at once go around it.
+#[rule(
+    "identity::merge::race_with_links_keeps_to_the_limit",
+    source = "better-auth #9993, #10002: two accepts exceeded a limit",
+    capability = "identity.merge"
+)]
+async fn merge_race_with_links_keeps_to_the_limit(w: &Identities) -> Checked {
+    let many = |name: &str, count: usize| {
+        let accounts = (0..count)
+            .map(|number| Ok(unverified(account(name, &format!("{number}"))?)))
+            .collect::<Result<Vec<_>, Failure>>()?;
+        new_identity(name, accounts)
+    };
+    for round in 0..6 {
+        let names = [format!("survivor {round}"), format!("duplicate {round}")];
+        // Two more fit, of six that come.
+        let survivor = w.create(many(&names[0], MAX_IDENTIFIERS / 2)?).await?;
+        let duplicate = w.create(many(&names[1], MAX_IDENTIFIERS / 2 - 2)?).await?;
+        let link_of = |racer: usize| account("racers", &format!("{round}, {racer}"));
+        let links = (0..RACERS)
+            .map(link_of)
+            .collect::<Result<Vec<_>, Failure>>()?;
+        let merger = round % RACERS;
+        let answers = race(RACERS, |racer| {
+            let (store, tenant) = (w.handle(racer), w.tenant.clone());
+            let ids = [survivor.id.clone(), duplicate.id.clone()];
+            let new = unverified(links[racer].clone());
+            async move {
+                let [survivor, duplicate] = &ids;
+                match racer % 2 {
+                    _ if racer == merger => {
+                        store.merge(&tenant, survivor, duplicate, minute(1)).await
+                    }
+                    0 => store.link(&tenant, survivor, new, minute(1)).await,
+                    _ => store.link(&tenant, duplicate, new, minute(1)).await,
+                }
+            }
+        })
+        .await?;
+        let mut expected: Vec<_> = survivor.identifiers.clone();
+        expected.extend(duplicate.identifiers.clone());
+        let mut expected: Vec<_> = expected
+            .into_iter()
+            .map(|linked| linked.identifier)
+            .collect();
+        for (racer, answer) in answers
+            .iter()
+            .enumerate()
+            .filter(|(racer, _)| *racer != merger)
+        {
+            match answer {
+                Ok(_) => expected.push(links[racer].clone()),
+                // There was no room left; or the duplicate was gone.
+                Err(error) => holds(
+                    matches!(error.kind(), ErrorKind::Refused | ErrorKind::NotFound),
+                    format!("a link that came too late is refused, got {error:?}"),
+                )?,
+            }
+        }
+        expected.sort();
+        let mut owners = [&survivor.id].to_vec();
+        match &answers[merger] {
+            Ok(_) => {
+                equal("the duplicate", &w.seen(&duplicate.id).await?, &None)?;
+            }
+            Err(error) => {
+                equal(
+                    "why the merge was refused",
+                    &error.kind(),
+                    &ErrorKind::Refused,
+                )?;
+                owners.push(&duplicate.id);
+            }
+        }
+        let mut found = Vec::new();
+        for owner in owners {
+            let owner = some("an owner", w.seen(owner).await?)?;
+            holds(
+                owner.identifiers.len() <= MAX_IDENTIFIERS,
+                format!("nobody has more than 64, got {}", owner.identifiers.len()),
+            )?;
+            for linked in owner.identifiers {
+                let by = w.owner(&linked.identifier).await?;
+                equal("whom an identifier finds", &by.as_ref(), &Some(&owner.id))?;
+                found.push(linked.identifier);
+            }
+        }
+        found.sort();
+        equal("all that is linked", &found, &expected)?;
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ mod cancelled;
 mod changes;
 mod ends;
 mod identifiers;
+mod kept;
 mod lists;
 mod merges;
 mod records;
@@ -36,6 +37,7 @@ mod random {
 pub(super) fn suite() -> Suite<Ports> {
     let parts = [
         records::cases(),
+        kept::cases(),
         identifiers::cases(),
         unlinks::cases(),
         changes::cases(),

@@ -12,7 +12,9 @@ use crate::{
     rule,
     suites::{
         fixture::{START, minute},
-        lists::{first_item, refuses_cursor, refuses_damaged, walks_answer},
+        lists::{
+            MANY, first_item, has_large_pages, make, refuses_cursor, refuses_damaged, walks_answer,
+        },
     },
 };
 
@@ -111,15 +113,25 @@ async fn list_holds_more_than_a_hundred(w: &Book) -> Checked {
 
 async fn more_than_a_hundred<K: Kind>(w: &Book) -> Checked {
     let tenant = w.context.tenant()?;
-    let mut expected = Vec::new();
-    for number in 0..101 {
-        let draft = K::bare(&format!("number {number:03}"))?;
-        expected.push(K::save(&*w.store, &tenant, Expected::Anything, draft, START).await?);
+    let (store, there) = (w.store.clone(), tenant.clone());
+    make(MANY, move |number| {
+        let (store, there) = (store.clone(), there.clone());
+        async move {
+            let draft = K::bare(&format!("number {number:04}"))?;
+            K::save(&*store, &there, Expected::Anything, draft, START).await?;
+            Ok(())
+        }
+    })
+    .await?;
+    let listed = has_large_pages("the list", MANY, |page| w.list::<K>(&tenant, page)).await?;
+    for (number, saved) in listed.iter().enumerate() {
+        equal(
+            "one of many",
+            &saved.draft,
+            &K::bare(&format!("number {number:04}"))?,
+        )?;
     }
-    let page = w.list::<K>(&tenant, PageRequest::first(1000)?).await?;
-    equal("how many are on one page", &page.items.len(), &101)?;
-    equal("the cursor after all of them", &page.next, &None)?;
-    equal("all of them", &page.items, &expected)
+    Ok(())
 }
 
 /// The list of a tenant without any is empty, and has no cursor.

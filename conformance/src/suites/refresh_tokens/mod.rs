@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod bulk;
+mod cancelled;
 mod ends;
 mod found;
 mod kept;
@@ -55,6 +56,7 @@ pub(super) fn suite() -> Suite<Ports> {
         lists::cases(),
         walls::cases(),
         random::cases(),
+        cancelled::cases(),
     ];
     Suite::new("refresh_tokens", parts.into_iter().flatten().collect()).of_profile(Profile::Oauth)
 }

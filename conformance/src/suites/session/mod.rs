@@ -20,6 +20,7 @@ use crate::{
 mod cancelled;
 mod ends;
 mod found;
+mod kept;
 mod lists;
 mod records;
 mod rotations;
@@ -41,6 +42,7 @@ mod random {
 pub(super) fn suite() -> Suite<Ports> {
     let parts = [
         records::cases(),
+        kept::cases(),
         found::cases(),
         updates::cases(),
         walls::cases(),

@@ -5,11 +5,15 @@ use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 use portproof_ports::{
     AttributeChange, AttributeName, BoundTo, ClientId, CodeDigest, CodeKind, CredentialId,
-    CredentialKind, Email, Expected, FamilyId, GrantScope, Identifier, IdentityId, IdentityKind,
-    KeyId, KeyUse, LookupDigest, NewCode, NewCredential, NewFamily, NewGrant, NewIdentifier,
-    NewIdentity, NewKey, NewSession, OldSecret, PasswordHash, PolicyDraft, PolicyId, PortError,
-    Ports, PrivateKey, ProviderId, ProviderSubject, RefreshDigest, RoleDraft, RoleId, Scope,
-    Secret, SessionDigest, SessionRef, Span, SubjectId, TenantDraft, TenantId, Text, Window,
+    CredentialKind, Edge, EdgeBatch, EdgeWrite, Email, EntityId, EntityKind, EventBatch, EventId,
+    EventKind, Expected, ExpectedHead, FamilyId, GrantScope, Identifier, IdentityId, IdentityKind,
+    InvitationDigest, KeyId, KeyUse, LookupDigest, MemberRoles, NewCode, NewCredential, NewEntity,
+    NewEvent, NewFamily, NewGrant, NewIdentifier, NewIdentity, NewInvitation, NewKey,
+    NewMembership, NewOrganization, NewSession, ObjectId, ObjectRef, ObjectType, OldSecret,
+    OrganizationId, PasswordHash, PolicyDraft, PolicyId, PortError, Ports, PrivateKey, ProviderId,
+    ProviderSubject, RefreshDigest, Relation, Relationship, RoleDraft, RoleId, Scope, Secret,
+    SessionDigest, SessionRef, Slug, Span, StreamId, SubjectId, SubjectRef, TenantDraft, TenantId,
+    Text, UniqueKey, UniqueKeys, UniqueScope, Window,
 };
 
 use super::draft;
@@ -46,6 +50,10 @@ fillers! {
     assignments: assignments;
     codes: codes;
     refresh_tokens: refresh_tokens;
+    entities: entities;
+    events: events;
+    relationships: edges;
+    organizations: organizations;
     tenants: tenants;
 }
 
@@ -54,6 +62,10 @@ fillers! {
 pub(super) async fn fill(ports: &Ports, tenant: &TenantId) -> Result<u64, Failure> {
     let mut records = 0;
     for port in ports.offered() {
+        // No port: there is nothing in them.
+        if port == "transactions" {
+            continue;
+        }
         let filler = FILLERS.iter().find(|(name, _)| *name == port);
         let (_, fill) =
             filler.ok_or_else(|| Failure::new(format!("nobody knows how to fill {port}")))?;
@@ -282,6 +294,124 @@ async fn refresh_tokens(
     Ok(1)
 }
 
+/// An entity with a key within its tenant and one over all, and one of another kind without any.
+async fn entities(
+    store: &Store<dyn portproof_ports::EntityStore>,
+    tenant: &TenantId,
+) -> Result<u64, Failure> {
+    let value = format!("v of {}", tenant.as_str());
+    let key = |scope| UniqueKey::new("name", &value, scope);
+    let keys = vec![key(UniqueScope::Tenant)?, key(UniqueScope::Global)?];
+    for (kind, id, keys) in [("client", "en", keys), ("Client", "En", Vec::new())] {
+        let entity = NewEntity {
+            kind: EntityKind::new(kind)?,
+            id: EntityId::new(id)?,
+            body: document(id)?,
+            keys: UniqueKeys::new(keys)?,
+        };
+        store.create(tenant, entity, START).await?;
+    }
+    Ok(2)
+}
+
+/// Two events of a stream, and a stream that had one.
+async fn events(
+    store: &Store<dyn portproof_ports::EventStore>,
+    tenant: &TenantId,
+) -> Result<u64, Failure> {
+    for (stream, id, occurred_at) in [
+        ("st", "ev", day(1)),
+        ("St", "ev ", START),
+        ("st", "Ev", day(2)),
+    ] {
+        let event = EventBatch::of(NewEvent {
+            id: EventId::new(id)?,
+            kind: EventKind::new("login")?,
+            subject: Some(SubjectId::new("su")?),
+            occurred_at,
+            payload: document(id)?,
+        });
+        let (stream, head) = (StreamId::new(stream)?, ExpectedHead::Anything);
+        store.append(tenant, &stream, head, &event, START).await?;
+    }
+    store.prune(tenant, day(1), 10).await?;
+    Ok(2)
+}
+
+/// An edge from an object, and one from a set, which ends.
+async fn edges(
+    store: &Store<dyn portproof_ports::RelationshipStore>,
+    tenant: &TenantId,
+) -> Result<u64, Failure> {
+    let object = |id: &str| -> Result<ObjectRef, Failure> {
+        Ok(ObjectRef {
+            kind: ObjectType::new("doc")?,
+            id: ObjectId::new(id)?,
+        })
+    };
+    let set = SubjectRef::Userset {
+        object: object("a")?,
+        relation: Relation::new("i_")?,
+    };
+    let mut writes = Vec::new();
+    for (subject, caveat, until) in [
+        (SubjectRef::Object(object("a")?), None, None),
+        (set, Some(document("caveat")?), Some(day(9))),
+    ] {
+        let edge = Edge {
+            subject,
+            relation: Relation::new("in")?,
+            object: object("A")?,
+        };
+        writes.push(EdgeWrite::Create(Relationship {
+            edge,
+            caveat,
+            until,
+        }));
+    }
+    store.write(tenant, &EdgeBatch::new(writes)?, START).await?;
+    Ok(2)
+}
+
+/// An organization with a member, and one that somebody joined by an invitation and another may.
+async fn organizations(
+    store: &Store<dyn portproof_ports::OrganizationStore>,
+    tenant: &TenantId,
+) -> Result<u64, Failure> {
+    for (id, slug, member_limit) in [("or", "ac", NonZeroU32::new(5)), ("Or", "a", None)] {
+        let organization = NewOrganization {
+            id: OrganizationId::new(id)?,
+            slug: Slug::new(slug)?,
+            member_limit,
+            data: document(id)?,
+        };
+        store.create(tenant, organization, START).await?;
+    }
+    let roles = || MemberRoles::new([RoleId::new("ro")?]);
+    let member = NewMembership {
+        organization: OrganizationId::new("or")?,
+        identity: IdentityId::new("ada")?,
+        roles: roles()?,
+    };
+    store.add_member(tenant, member, START).await?;
+    let [one, two] = [&b"one"[..], b"two"].map(InvitationDigest::of);
+    for id in [&one, &two] {
+        let invitation = NewInvitation {
+            id: id.clone(),
+            organization: OrganizationId::new("Or")?,
+            invitee: Text::new("bob@example.com")?,
+            roles: roles()?,
+            expires_at: day(90),
+            data: document("an invitation")?,
+        };
+        store.invite(tenant, invitation, START).await?;
+    }
+    store
+        .accept(tenant, &two, &IdentityId::new("ada")?, START)
+        .await?;
+    Ok(5)
+}
+
 async fn tenants(
     store: &Store<dyn portproof_ports::TenantStore>,
     tenant: &TenantId,
@@ -306,7 +436,8 @@ mod tests {
 
     #[test]
     fn every_port_has_a_filler() {
-        let filled: Vec<&str> = FILLERS.iter().map(|(port, _)| *port).collect();
+        let mut filled: Vec<&str> = FILLERS.iter().map(|(port, _)| *port).collect();
+        filled.push("transactions");
         assert_eq!(filled, Ports::NAMES);
     }
 

@@ -117,6 +117,21 @@ pub(super) fn mutants() -> Vec<Mutant<Ports>> {
             "assignments::roles_of::walk_survives_changes",
             |store, call| offset_paging("roles_of", store, call),
         ),
+        mutant(
+            "assignments::grants_of_pages_hold_500",
+            "assignments::grants_of::has_no_limit_of_its_own",
+            |store, call| pages_of_500("grants_of", store, call),
+        ),
+        mutant(
+            "assignments::holders_of_pages_hold_500",
+            "assignments::holders_of::has_no_limit_of_its_own",
+            |store, call| pages_of_500("holders_of", store, call),
+        ),
+        mutant(
+            "assignments::roles_of_pages_hold_500",
+            "assignments::roles_of::has_no_limit_of_its_own",
+            |store, call| pages_of_500("roles_of", store, call),
+        ),
     ]
 }
 
@@ -147,6 +162,19 @@ fn page_of(call: &mut Call) -> Option<&mut PageRequest> {
         }
         _ => None,
     }
+}
+
+async fn pages_of_500(method: &'static str, store: Store, mut call: Call) -> PortResult<Answer> {
+    if call.method() == method
+        && let Some(page) = page_of(&mut call)
+    {
+        let fewer = first(page.limit().min(500))?;
+        *page = match page.cursor() {
+            Some(cursor) => fewer.following(cursor.clone()),
+            None => fewer,
+        };
+    }
+    store.call(call).await
 }
 
 async fn begins_anew(method: &'static str, store: Store, mut call: Call) -> PortResult<Answer> {

@@ -11,6 +11,7 @@ use portproof_ports::{
     CodeStoreCall as Call, CodesOf, Consumed, Port, PortResult, Ports, TenantId, Timestamp,
 };
 
+mod cancelled;
 mod consumption;
 mod ends;
 mod guesses;
@@ -22,6 +23,7 @@ pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
         consumption::mutants(),
         guesses::mutants(),
         ends::mutants(),
+        cancelled::mutants(),
     ]
     .into_iter()
     .flatten()

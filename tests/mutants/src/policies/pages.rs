@@ -31,6 +31,11 @@ pub(super) fn mutants() -> Vec<Mutant<Ports>> {
             "better-auth #10342: a default limit of a hundred"
         ),
         both!(
+            "pages_hold_500",
+            "list::has_no_limit_of_its_own",
+            pages_of_500
+        ),
+        both!(
             "empty_is_missing",
             "list::of_nothing_is_empty",
             empty_is_missing,
@@ -243,6 +248,19 @@ pub(super) async fn a_hundred_at_most<K: Kind>(store: Store, op: Op<K>) -> PortR
         let mut page = K::list(&store, tenant, request).await?;
         page.items.truncate(100);
         return Ok(K::listed(page));
+    }
+    K::run(&store, op).await
+}
+
+/// Holds five hundred a page, whatever is asked for.
+pub(super) async fn pages_of_500<K: Kind>(store: Store, op: Op<K>) -> PortResult<Answer> {
+    if let Op::List(tenant, request) = &op {
+        let fewer = PageRequest::first(request.limit().min(500))?;
+        let fewer = match request.cursor() {
+            Some(cursor) => fewer.following(cursor.clone()),
+            None => fewer,
+        };
+        return Ok(K::listed(K::list(&store, tenant, &fewer).await?));
     }
     K::run(&store, op).await
 }

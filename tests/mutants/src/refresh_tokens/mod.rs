@@ -13,6 +13,7 @@ use portproof_ports::{
 };
 
 mod bulk;
+mod cancelled;
 mod ends;
 mod found;
 mod races;
@@ -31,6 +32,7 @@ pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
         ends::mutants(),
         bulk::mutants(),
         sweeps::mutants(),
+        cancelled::mutants(),
     ]
     .into_iter()
     .flatten()
@@ -210,6 +212,8 @@ type Key = (TenantId, RefreshDigest);
 struct Notes {
     /// Every token that may be stored.
     tokens: BTreeSet<Key>,
+    /// Those of them that a mutant has not stored yet, or has removed before the rest.
+    missing: BTreeSet<Key>,
     /// A cache that a mutant keeps.
     cache: BTreeMap<Key, RefreshToken>,
     /// Tokens that a mutant noted, each with an instant.

@@ -1,0 +1,210 @@
+//! Stores of a size: made, loaded, and opened as an engine opens them.
+
+use std::{error::Error, sync::Arc, time::Instant};
+
+use portproof_database::Server;
+use portproof_ports::{
+    AssignmentStore, CodeStore, CredentialStore, Cursor, IdentityFilter, IdentityId, IdentityStore,
+    Page, PageRequest, PortResult, Ports, RefreshTokenStore, RoleId, SessionStore, SubjectId,
+    TenantId,
+};
+use portproof_postgres::PostgresAdapter;
+use portproof_sqlite::SqliteAdapter;
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+use tempfile::TempDir;
+
+use crate::rows::{BIGGEST, HEAVY, NOW, Rows, Sql};
+
+pub(crate) type Done<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Where stores are made.
+pub(crate) enum Place {
+    /// In files of this folder.
+    Sqlite(TempDir),
+    /// In databases of this server.
+    Postgres(Server),
+}
+
+impl Place {
+    pub(crate) fn sqlite() -> Done<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("portproof-scale-")
+            .tempdir()?;
+        Ok(Self::Sqlite(folder))
+    }
+
+    pub(crate) async fn postgres() -> Done<Self> {
+        Ok(Self::Postgres(portproof_database::postgres().await?))
+    }
+
+    /// A store with so many rows.
+    pub(crate) async fn store(&self, rows: Rows) -> Done<Store> {
+        let began = Instant::now();
+        let ports = match self {
+            Self::Sqlite(folder) => {
+                let file = folder.path().join(format!("{}.sqlite", rows.0));
+                SqliteAdapter::options(&file).open().await?;
+                // Quick, and of no use when it is cut off. The adapter sets what it needs again.
+                let options = SqliteConnectOptions::new()
+                    .filename(&file)
+                    .foreign_keys(false)
+                    .journal_mode(SqliteJournalMode::Off)
+                    .synchronous(SqliteSynchronous::Off)
+                    .pragma("cache_size", "-1000000");
+                load_sqlite(&mut options.connect().await?, rows).await?;
+                SqliteAdapter::options(&file).open().await?.ports()
+            }
+            Self::Postgres(server) => {
+                let url = server.fresh_database().await?;
+                PostgresAdapter::options(&url).connect().await?;
+                load_postgres(&mut PgConnection::connect(&url).await?, rows).await?;
+                PostgresAdapter::options(&url).connect().await?.ports()
+            }
+        };
+        let store = Store::over(ports, rows).await?;
+        println!(
+            "  {} rows were there after {:.0} s",
+            rows.0,
+            began.elapsed().as_secs_f64()
+        );
+        Ok(store)
+    }
+}
+
+async fn load_sqlite(connection: &mut SqliteConnection, rows: Rows) -> Done<()> {
+    let mut transaction = connection.begin().await?;
+    for sql in Sql::Sqlite.load(rows) {
+        transaction.execute(AssertSqlSafe(sql)).await?;
+    }
+    transaction.commit().await?;
+    connection.execute("ANALYZE").await?;
+    Ok(())
+}
+
+async fn load_postgres(connection: &mut PgConnection, rows: Rows) -> Done<()> {
+    // Loads quicker, and takes a right that not everybody has: the rows refer to each other rightly.
+    let without_checks = "SET session_replication_role = replica";
+    if connection.execute(without_checks).await.is_err() {
+        println!("  the references of what is loaded are checked, which takes longer");
+    }
+    for sql in Sql::Postgres.load(rows) {
+        connection.execute(AssertSqlSafe(sql)).await?;
+    }
+    connection.execute("VACUUM ANALYZE").await?;
+    connection.execute("CHECKPOINT").await?;
+    Ok(())
+}
+
+/// A store with rows.
+pub(crate) struct Store {
+    pub(crate) rows: Rows,
+    pub(crate) identity: Arc<dyn IdentityStore>,
+    pub(crate) session: Arc<dyn SessionStore>,
+    pub(crate) credentials: Arc<dyn CredentialStore>,
+    pub(crate) assignments: Arc<dyn AssignmentStore>,
+    pub(crate) codes: Arc<dyn CodeStore>,
+    pub(crate) refresh_tokens: Arc<dyn RefreshTokenStore>,
+    /// The first page of a list.
+    pub(crate) first: PageRequest,
+    pub(crate) middle: Middles,
+    /// Who has many rows.
+    pub(crate) heavy: Heavy,
+}
+
+/// Who has many rows, in which tenant.
+pub(crate) struct Heavy {
+    pub(crate) tenant: TenantId,
+    pub(crate) identity: IdentityId,
+    pub(crate) subject: SubjectId,
+    pub(crate) role: RoleId,
+}
+
+/// Pages in the middle of long lists.
+pub(crate) struct Middles {
+    pub(crate) identities: PageRequest,
+    pub(crate) sessions: PageRequest,
+    pub(crate) families: PageRequest,
+    pub(crate) grants: PageRequest,
+    pub(crate) holders: PageRequest,
+}
+
+/// How many a page of a list has that is measured.
+const PAGE: u16 = 20;
+
+impl Store {
+    async fn over(ports: Ports, rows: Rows) -> Done<Self> {
+        let missing = || "the adapter lacks a port";
+        let identity = ports.identity.ok_or_else(missing)?;
+        let session = ports.session.ok_or_else(missing)?;
+        let assignments = ports.assignments.ok_or_else(missing)?;
+        let refresh_tokens = ports.refresh_tokens.ok_or_else(missing)?;
+        let heavy = Heavy {
+            tenant: TenantId::new(BIGGEST)?,
+            identity: IdentityId::new(HEAVY)?,
+            subject: SubjectId::new(HEAVY)?,
+            role: RoleId::new("role-0")?,
+        };
+        let Heavy {
+            tenant,
+            subject,
+            role,
+            ..
+        } = &heavy;
+        let middle = Middles {
+            identities: middle(rows, async |page| {
+                identity.list(tenant, &IdentityFilter::Every, &page).await
+            })
+            .await?,
+            sessions: middle(rows, async |page| {
+                session.list_of(tenant, &heavy.identity, NOW, &page).await
+            })
+            .await?,
+            families: middle(rows, async |page| {
+                refresh_tokens
+                    .list_of(tenant, &heavy.identity, NOW, &page)
+                    .await
+            })
+            .await?,
+            grants: middle(rows, async |page| {
+                assignments.grants_of(tenant, subject, &page).await
+            })
+            .await?,
+            holders: middle(rows, async |page| {
+                assignments.holders_of(tenant, role, &page).await
+            })
+            .await?,
+        };
+        Ok(Self {
+            rows,
+            identity,
+            session,
+            credentials: ports.credentials.ok_or_else(missing)?,
+            assignments,
+            codes: ports.codes.ok_or_else(missing)?,
+            refresh_tokens,
+            first: PageRequest::first(PAGE)?,
+            middle,
+            heavy,
+        })
+    }
+}
+
+/// The page in the middle of a list, which is found by reading all of it.
+async fn middle<T>(
+    rows: Rows,
+    list: impl AsyncFn(PageRequest) -> PortResult<Page<T>>,
+) -> Done<PageRequest> {
+    let walk = PageRequest::first(u16::try_from(rows.0 / 1000)?.clamp(1, 1000))?;
+    let mut cursors: Vec<Cursor> = Vec::new();
+    let mut page = list(walk.clone()).await?;
+    while let Some(next) = page.next {
+        page = list(walk.following(next.clone())).await?;
+        cursors.push(next);
+    }
+    let middle = cursors.len() / 2;
+    let middle = cursors.into_iter().nth(middle);
+    Ok(PageRequest::first(PAGE)?.following(middle.ok_or("a list has no middle")?))
+}
