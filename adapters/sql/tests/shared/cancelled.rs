@@ -117,7 +117,7 @@ impl<D: Driver, const LEAKS: bool> Driver for Waiting<D, LEAKS> {
 }
 
 /// The rules about writes of one statement, which open no transaction that could leak.
-const OF_ONE_STATEMENT: [&str; 17] = [
+const OF_ONE_STATEMENT: [&str; 18] = [
     "identity::erase::cancelled_is_whole",
     "session::create::cancelled_is_whole",
     "session::rotate::cancelled_is_whole",
