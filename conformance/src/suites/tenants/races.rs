@@ -9,10 +9,14 @@ use std::{
 };
 
 use portproof_ports::{
-    AttributeChange, AttributeName, NewSession, Ports, SessionDigest, SubjectId, TenantId,
+    AttributeChange, AttributeName, Event, EventBatch, EventId, EventKind, ExpectedHead, NewEvent,
+    NewSession, Ports, Position, SessionDigest, StreamId, SubjectId, TenantId,
 };
 
-use super::{fill::fill, purge::Full};
+use super::{
+    fill::fill,
+    purge::{ALL, Full},
+};
 use crate::{
     Case, Checked, Failure,
     cancel::dropped_after,
@@ -32,6 +36,7 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
         thousands_go,
         purges_count_each_once,
         writes_before_are_gone,
+        logs_stay_whole,
         half_a_purge_can_be_finished,
     ]
 }
@@ -178,6 +183,73 @@ async fn writes_before_are_gone(w: &Full) -> Checked {
         .await?;
     fill(w.context.stores(), &w.tenant).await?;
     w.is_full(&w.tenant).await
+}
+
+/// What is appended while a purge runs is gone with it or stays as it was answered, and the next event
+/// comes after all that stay, in its stream and in the log.
+///
+/// A purge that forgets how far a log has come while there is an event in it makes two of one number:
+/// no event can be appended any more, or readers miss those that are.
+#[rule(
+    "tenants::purge::race_leaves_logs_whole",
+    source = "the contract: positions are given out in the order in which events become visible"
+)]
+async fn logs_stay_whole(w: &Full) -> Checked {
+    let events = offered("events", w.context.stores().events.as_ref())?;
+    let handles = [
+        Arc::clone(&events),
+        offered("events", w.context.second().events.as_ref())?,
+    ];
+    let stream = StreamId::new("race")?;
+    let answers = race(RACERS, |racer| {
+        let (store, tenant) = (Arc::clone(&w.store), w.tenant.clone());
+        let events = Arc::clone(&handles[racer % 2]);
+        let stream = stream.clone();
+        async move {
+            let mut appended = Vec::new();
+            for number in 0..12 {
+                if racer < 2 {
+                    store.purge(&tenant, ALL).await?;
+                    continue;
+                }
+                let (event, head) = (event(racer, number)?, ExpectedHead::Anything);
+                let answer = events.append(&tenant, &stream, head, &event, START).await?;
+                appended.extend(answer);
+            }
+            Ok::<Vec<Event>, Failure>(appended)
+        }
+    })
+    .await?;
+    let mut last = Position::START;
+    let mut head = None;
+    for answered in answers.into_iter().collect::<Result<Vec<_>, _>>()?.concat() {
+        let found = events.get(&w.tenant, &answered.id).await?;
+        if let Some(found) = found {
+            equal("an event that stayed", &found, &answered)?;
+            last = last.max(found.position);
+            head = head.max(Some(found.sequence));
+        }
+    }
+    let (next, any) = (event(RACERS, 0)?, ExpectedHead::Anything);
+    let next = events.append(&w.tenant, &stream, any, &next, START).await?;
+    for next in next {
+        let what = format!("the next event comes after {last:?} and {head:?}, got {next:?}");
+        holds(next.position > last && Some(next.sequence) > head, what)?;
+    }
+    w.store.purge(&w.tenant, u32::MAX).await?;
+    w.is_empty("what is left after the last purge", &w.tenant)
+        .await
+}
+
+fn event(racer: usize, number: usize) -> Result<EventBatch, Failure> {
+    let id = format!("{racer} {number}");
+    Ok(EventBatch::of(NewEvent {
+        id: EventId::new(&id)?,
+        kind: EventKind::new("login")?,
+        subject: None,
+        occurred_at: START,
+        payload: document(&id)?,
+    }))
 }
 
 /// A purge that is dropped wherever it waits leaves each record whole or gone, and the next one

@@ -8,8 +8,10 @@ use std::{
 use portproof::mutants::{Mutant, faulty};
 use portproof_memory::MemoryAdapter;
 use portproof_ports::{
-    NewSession, Port, PortError, Ports, SessionStoreAnswer, SessionStoreCall, TenantDraft,
-    TenantId, TenantStoreAnswer as Answer, TenantStoreCall as Call,
+    Document, Event, EventBatch, EventId, EventKind, EventStore, ExpectedHead, NewEvent,
+    NewSession, PageRequest, Port, PortError, PortResult, Ports, Position, Sequence,
+    SessionStoreAnswer, SessionStoreCall, StreamId, TenantDraft, TenantId,
+    TenantStoreAnswer as Answer, TenantStoreCall as Call, Timestamp,
 };
 
 use super::lock;
@@ -253,6 +255,8 @@ pub(super) fn mutants() -> Vec<Mutant<Ports>> {
         .done();
     mutants.push(sessions_of_a_cache());
     mutants.push(sessions_come_back());
+    mutants.push(positions_go_on());
+    mutants.push(logs_begin_anew());
     mutants
 }
 
@@ -289,13 +293,106 @@ fn sessions_of_a_cache() -> Mutant<Ports> {
     )
 }
 
+/// A purge forgets the heads of streams, and not how far the log has come.
+fn positions_go_on() -> Mutant<Ports> {
+    Mutant::new(
+        "tenants::positions_go_on",
+        "tenants::purge::recreated_tenant_starts_empty",
+        |mut ports: Ports, _| {
+            let events = ports.events.clone();
+            ports.tenants = ports.tenants.map(|tenants| {
+                faulty(tenants, move |store, call| {
+                    let events = events.clone();
+                    async move {
+                        let answer = store.call(call.clone()).await;
+                        if let (Call::Purge { tenant, .. }, Some(events)) = (call, events) {
+                            append_all(&events, &tenant, vec![note()?]).await?;
+                            events.prune(&tenant, Timestamp::MAX, 1).await?;
+                        }
+                        answer
+                    }
+                })
+            });
+            ports
+        },
+    )
+}
+
+/// A purge takes what was appended while it ran into a new log.
+fn logs_begin_anew() -> Mutant<Ports> {
+    Mutant::new(
+        "tenants::purge_begins_a_new_log",
+        "tenants::purge::race_leaves_logs_whole",
+        |mut ports: Ports, _| {
+            let events = ports.events.clone();
+            ports.tenants = ports.tenants.map(|tenants| {
+                faulty(tenants, move |store, call| {
+                    let events = events.clone();
+                    async move {
+                        let (Call::Purge { tenant, .. }, Some(events)) = (&call, events) else {
+                            return store.call(call).await;
+                        };
+                        let before = store.purge(tenant, u32::MAX).await?;
+                        others().await;
+                        let page = PageRequest::first(1_000)?;
+                        let late = events.read_all(tenant, Position::START, &page).await?;
+                        store.purge(tenant, u32::MAX).await?;
+                        // The last first.
+                        append_all(&events, tenant, late.items.into_iter().rev().collect()).await?;
+                        Ok(Answer::Purge(before))
+                    }
+                })
+            });
+            ports
+        },
+    )
+}
+
+/// An event of which only the numbers stay.
+fn note() -> PortResult<Event> {
+    Ok(Event {
+        id: EventId::new("note")?,
+        stream: StreamId::new("notes")?,
+        sequence: Sequence::FIRST,
+        position: Position::START,
+        kind: EventKind::new("note")?,
+        subject: None,
+        occurred_at: Timestamp::MIN,
+        recorded_at: Timestamp::MIN,
+        payload: Document::empty(),
+    })
+}
+
+/// Appends these events as new ones.
+async fn append_all(
+    store: &Arc<dyn EventStore>,
+    tenant: &TenantId,
+    events: Vec<Event>,
+) -> PortResult<()> {
+    for event in events {
+        let (stream, now) = (event.stream, event.recorded_at);
+        let batch = EventBatch::of(NewEvent {
+            id: event.id,
+            kind: event.kind,
+            subject: event.subject,
+            occurred_at: event.occurred_at,
+            payload: event.payload,
+        });
+        let head = ExpectedHead::Anything;
+        store.append(tenant, &stream, head, &batch, now).await?;
+    }
+    Ok(())
+}
+
+/// Lets others go on.
+async fn others() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// A touch reads a session, and writes it anew: what was purged in between is back.
 fn sessions_come_back() -> Mutant<Ports> {
-    async fn others() {
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-        }
-    }
     Mutant::new(
         "tenants::touches_bring_sessions_back",
         "tenants::purge::race_with_writes",
