@@ -146,7 +146,7 @@ async fn everything_goes(w: &Full) -> Checked {
 /// Whoever may choose the name of a tenant ends the neighbours with it.
 #[rule(
     "tenants::purge::leaves_others_alone",
-    source = "OneAuth: a prefix with `[` in it was a pattern, and deleted another tenant's grants"
+    source = "duck-iam: a prefix with `[` in it was a pattern, and deleted another tenant's grants"
 )]
 async fn others_stay(w: &Full) -> Checked {
     let (base, ports) = (w.context.tenant()?, w.context.stores());

@@ -87,7 +87,7 @@ fn session(bearer: &str) -> Result<NewSession, Failure> {
 /// What comes after the first page is somebody's data, too.
 #[rule(
     "tenants::purge::removes_thousands",
-    source = "better-auth #10342: what ends many ended the first hundred"
+    source = "better-auth #10342: a query with a default limit of about a hundred"
 )]
 async fn thousands_go(w: &Full) -> Checked {
     let records = w.records + w.store_many(&w.tenant, 2_500).await?;

@@ -121,7 +121,7 @@ async fn create_race_has_one_owner(w: &Tenants) -> Checked {
 /// A default in its place is a customer whom nobody has signed up.
 #[rule(
     "tenants::get::missing_is_none",
-    source = "AuthHero 3b77bf0: what a missing tenant's row breaks is told, and not made up"
+    source = "AuthHero 3b77bf0: where a tenant's row was missing, every insert failed"
 )]
 async fn missing_is_none(w: &Tenants) -> Checked {
     let missing = w.context.tenant()?;

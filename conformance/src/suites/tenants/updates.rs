@@ -26,7 +26,7 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// A setting that outlives its removal is one that somebody took away for a reason.
 #[rule(
     "tenants::update::replaces_it_whole",
-    source = "keto: \"can not update id\"; updates that merge where they should replace"
+    source = "kratos: a tenant's id cannot be updated; updates that merge where they should replace"
 )]
 async fn replaced_whole(w: &Tenants) -> Checked {
     let mut expected = w.subject.clone();

@@ -103,7 +103,7 @@ pub(super) fn mutants() -> Vec<Mutant<Ports>> {
         let chars = |text: &str| text.chars().collect::<Vec<_>>();
         id != other && is_like(&chars(id), &chars(other))
     })
-    .re_enacts("OneAuth: a prefix that was a pattern deleted another tenant's grants");
+    .re_enacts("duck-iam: a prefix that was a pattern deleted another tenant's grants");
     let edits = reaches(edits, "tenants::purge_folds_ids", |id, other| {
         id != other && id.to_lowercase() == other.to_lowercase()
     });
