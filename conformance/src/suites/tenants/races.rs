@@ -196,59 +196,56 @@ async fn writes_before_are_gone(w: &Full) -> Checked {
 )]
 async fn logs_stay_whole(w: &Full) -> Checked {
     let events = offered("events", w.context.stores().events.as_ref())?;
-    let handles = [
-        Arc::clone(&events),
-        offered("events", w.context.second().events.as_ref())?,
-    ];
-    let stream = StreamId::new("race")?;
-    let answers = race(RACERS, |racer| {
-        let (store, tenant) = (Arc::clone(&w.store), w.tenant.clone());
-        let events = Arc::clone(&handles[racer % 2]);
-        let stream = stream.clone();
-        async move {
-            let mut appended = Vec::new();
-            for number in 0..12 {
-                if racer < 2 {
-                    store.purge(&tenant, ALL).await?;
-                    continue;
+    let second = offered("events", w.context.second().events.as_ref())?;
+    let (stream, any) = (StreamId::new("race")?, ExpectedHead::Anything);
+    for round in 0..8 {
+        let answers = race(RACERS, |racer| {
+            let even = (racer + round).is_multiple_of(2);
+            let purged = Arc::clone(if even { &w.store } else { &w.other });
+            let events = Arc::clone(if even { &events } else { &second });
+            let (tenant, stream) = (w.tenant.clone(), stream.clone());
+            async move {
+                if racer == 0 {
+                    purged.purge(&tenant, ALL).await?;
+                    return Ok(Vec::new());
                 }
-                let (event, head) = (event(racer, number)?, ExpectedHead::Anything);
-                let answer = events.append(&tenant, &stream, head, &event, START).await?;
-                appended.extend(answer);
+                let mut appended = Vec::new();
+                for number in 0..4 {
+                    let event = event(&format!("{round} {racer} {number}"))?;
+                    let answer = events.append(&tenant, &stream, any, &event, START).await?;
+                    appended.extend(answer);
+                }
+                Ok::<Vec<Event>, Failure>(appended)
             }
-            Ok::<Vec<Event>, Failure>(appended)
+        })
+        .await?;
+        let (mut last, mut head) = (Position::START, None);
+        let answers: Result<Vec<_>, _> = answers.into_iter().collect();
+        for answered in answers?.concat() {
+            if let Some(found) = events.get(&w.tenant, &answered.id).await? {
+                equal("an event that stayed", &found, &answered)?;
+                last = last.max(found.position);
+                head = head.max(Some(found.sequence));
+            }
         }
-    })
-    .await?;
-    let mut last = Position::START;
-    let mut head = None;
-    for answered in answers.into_iter().collect::<Result<Vec<_>, _>>()?.concat() {
-        let found = events.get(&w.tenant, &answered.id).await?;
-        if let Some(found) = found {
-            equal("an event that stayed", &found, &answered)?;
-            last = last.max(found.position);
-            head = head.max(Some(found.sequence));
+        let next = event(&format!("{round} next"))?;
+        for next in second.append(&w.tenant, &stream, any, &next, START).await? {
+            let what = format!("the next event comes after {last:?} and {head:?}, got {next:?}");
+            holds(next.position > last && Some(next.sequence) > head, what)?;
         }
-    }
-    let (next, any) = (event(RACERS, 0)?, ExpectedHead::Anything);
-    let next = events.append(&w.tenant, &stream, any, &next, START).await?;
-    for next in next {
-        let what = format!("the next event comes after {last:?} and {head:?}, got {next:?}");
-        holds(next.position > last && Some(next.sequence) > head, what)?;
     }
     w.store.purge(&w.tenant, u32::MAX).await?;
     w.is_empty("what is left after the last purge", &w.tenant)
         .await
 }
 
-fn event(racer: usize, number: usize) -> Result<EventBatch, Failure> {
-    let id = format!("{racer} {number}");
+fn event(id: &str) -> Result<EventBatch, Failure> {
     Ok(EventBatch::of(NewEvent {
-        id: EventId::new(&id)?,
+        id: EventId::new(id)?,
         kind: EventKind::new("login")?,
         subject: None,
         occurred_at: START,
-        payload: document(&id)?,
+        payload: document(id)?,
     }))
 }
 

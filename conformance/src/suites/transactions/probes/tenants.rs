@@ -30,6 +30,9 @@ impl Probe for Tenants {
     // Not the list: it is of all tenants, and others create some meanwhile.
     async fn look(&self, ports: &Ports, tenant: &TenantId, name: &str) -> PortResult<Views> {
         let store = port!(ports.tenants);
-        Ok(vec![shown(store.get(&id(tenant, name)?).await?)])
+        let found = store.get(&id(tenant, name)?).await?;
+        // But for its id, in which the given tenant is.
+        let seen = found.map(|found| (found.name, found.settings, found.version));
+        Ok(vec![shown(seen)])
     }
 }
