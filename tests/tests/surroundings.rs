@@ -12,6 +12,7 @@ use portproof_database::Server;
 use portproof_ports::{
     AssignmentStore, CodeStore, CredentialStore, EntityStore, EventStore, IdentityStore, KeyStore,
     OrganizationStore, PolicyStore, Ports, RefreshTokenStore, RelationshipStore, SessionStore,
+    TenantStore,
 };
 use portproof_tests::{Memory, Place, Postgres, Sqlite};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -182,6 +183,7 @@ impl Target for Through {
             events: EventStore, with_events;
             relationships: RelationshipStore, with_relationships;
             organizations: OrganizationStore, with_organizations;
+            tenants: TenantStore, with_tenants;
         }
         held.transactions = ports.transactions;
         Ok(held)

@@ -30,10 +30,12 @@ mod refresh_tokens;
 mod relationships;
 mod session;
 mod state;
+mod tenants;
 mod transactions;
 
 use std::{
     fmt,
+    ops::Bound,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -74,7 +76,8 @@ impl MemoryAdapter {
             .with_entities(self.clone())
             .with_events(self.clone())
             .with_relationships(self.clone())
-            .with_organizations(self.clone());
+            .with_organizations(self.clone())
+            .with_tenants(self.clone());
         match self.inside {
             None => ports.with_transactions(self.clone()),
             Some(_) => ports,
@@ -143,6 +146,27 @@ impl MemoryAdapter {
             }
         }
         step(&mut state)
+    }
+
+    /// Runs one step on the records of the tenants from here on, in their order.
+    fn step_of_records<T>(
+        &self,
+        begin: Bound<TenantId>,
+        step: impl FnOnce(&mut dyn Iterator<Item = &portproof_ports::Tenant>) -> PortResult<T>,
+    ) -> PortResult<T> {
+        let state = self.state.lock().map_err(|_| panicked())?;
+        let range = (begin, Bound::Unbounded);
+        match &self.inside {
+            None => step(
+                &mut state
+                    .range(range)
+                    .filter_map(|(_, tenant)| tenant.record.as_ref()),
+            ),
+            Some(inside) => {
+                let records = inside.look_at_records(&state)?;
+                step(&mut records.range(range).map(|(_, record)| record))
+            }
+        }
     }
 
     /// What every port answers to `ready`.

@@ -14,8 +14,12 @@ use portproof_ports::{
 use crate::kept::KeptCredential;
 
 /// Everything, by tenant: no step sees more than one tenant's, but for keys of entities that are
-/// unique over all of them.
+/// unique over all of them, and
+/// but for the list of tenants.
 pub(crate) type State = BTreeMap<TenantId, Tenant>;
+
+/// The records of the tenants that have one.
+pub(crate) type Records = BTreeMap<TenantId, portproof_ports::Tenant>;
 
 /// A unique key of entities of this kind.
 pub(crate) type KeyOfKind = (EntityKind, UniqueKey);
@@ -23,6 +27,9 @@ pub(crate) type KeyOfKind = (EntityKind, UniqueKey);
 /// Everything of one tenant.
 #[derive(Clone, Default, PartialEq)]
 pub(crate) struct Tenant {
+    /// What the tenants port has of it, if anything.
+    pub(crate) record: Option<portproof_ports::Tenant>,
+
     pub(crate) identities: BTreeMap<IdentityId, Identity>,
     /// Which identity has an identifier: exactly those that the identities list.
     pub(crate) owners: BTreeMap<Identifier, IdentityId>,

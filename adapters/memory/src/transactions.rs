@@ -7,7 +7,8 @@
 //! of them happen one after another.
 //!
 //! Of a key that is unique over all tenants it notes who has it, which must be so at the end as well:
-//! to copy all tenants would lose it to whatever any of them does.
+//! to copy all tenants would lose it to whatever any of them does. Likewise of the list of tenants: it
+//! notes their records, which must be the same at the end.
 //!
 //! Others are not kept out meanwhile but found out at the end: whoever calls the ports outside while
 //! holding a transaction waits for nobody, and what is dropped has locked nothing.
@@ -23,7 +24,7 @@ use portproof_ports::{PortError, PortResult, Ports, PortsTransaction, TenantId, 
 
 use crate::{
     MemoryAdapter, panicked,
-    state::{KeyOfKind, State},
+    state::{KeyOfKind, Records, State},
 };
 
 /// What makes an adapter the inside of a transaction.
@@ -40,6 +41,17 @@ struct Seen {
     tenants: State,
     /// Who had the keys that it looked for over all tenants.
     holders: BTreeMap<KeyOfKind, Option<TenantId>>,
+    /// Which tenants there were, if it looked at their list.
+    records: Option<Records>,
+}
+
+/// The records of all tenants.
+fn records(state: &State) -> Records {
+    let records = state.iter().filter_map(|(tenant, stored)| {
+        let record = stored.record.as_ref()?;
+        Some((tenant.clone(), record.clone()))
+    });
+    records.collect()
 }
 
 /// The tenant that has a key, if any has.
@@ -78,6 +90,20 @@ impl Inside {
             found
         };
         found.map_or(Ok(()), |tenant| self.look(&tenant, copies))
+    }
+
+    /// The records of all tenants, those of the copies as they are there.
+    pub(crate) fn look_at_records(&self, copies: &State) -> PortResult<Records> {
+        let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = before.as_mut().ok_or(PortError::ended_transaction())?;
+        if before.records.is_none() {
+            let outside = self.outside.lock().map_err(|_| panicked())?;
+            before.records = Some(records(&outside));
+        }
+        let mut seen = before.records.clone().unwrap_or_default();
+        seen.retain(|tenant, _| !copies.contains_key(tenant));
+        seen.extend(records(copies));
+        Ok(seen)
     }
 
     /// Refuses after the end.
@@ -143,6 +169,9 @@ impl PortsTransaction for MemoryTransaction {
             if holder(&outside, &key) != before {
                 return Err(PortError::lost_transaction());
             }
+        }
+        if before.records.is_some_and(|seen| seen != records(&outside)) {
+            return Err(PortError::lost_transaction());
         }
         outside.extend(mem::take(&mut *copies));
         Ok(())

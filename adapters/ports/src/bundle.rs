@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use crate::{
     AssignmentStore, CodeStore, CredentialStore, EntityStore, EventStore, IdentityStore, KeyStore,
     OrganizationStore, PolicyStore, Port, RefreshTokenStore, RelationshipStore, SessionStore,
-    Transactions, transactions::Wrapped,
+    TenantStore, Transactions, transactions::Wrapped,
 };
 
 /// What puts one thing, whichever port it is, in front of another: a recorder, a layer, a fault.
@@ -113,6 +113,8 @@ ports! {
     relationships: RelationshipStore, with_relationships;
     /// Who belongs to which organization.
     organizations: OrganizationStore, with_organizations;
+    /// Which tenants there are.
+    tenants: TenantStore, with_tenants;
 }
 
 impl fmt::Debug for Ports {

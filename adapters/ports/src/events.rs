@@ -227,7 +227,9 @@ impl EventFilter {
 /// An event belongs to one *stream* (a user's, a session's) and has its *sequence* there; all events
 /// of a tenant have one order besides, by their *position*. Both are given out without gaps, and never
 /// twice: a number that is missing is that of an event that was pruned. No method changes an event,
-/// and only [`prune`](Self::prune) removes any.
+/// and only [`prune`](Self::prune) removes any. After a
+/// [purge](crate::TenantStore::purge) of the whole tenant, which leaves no event and nothing that
+/// remembers one, both begin anew.
 ///
 /// Positions are given out in the order in which events become visible: whoever sees an event has
 /// been able to see all before it. So a reader that remembers the last position it saw, and asks for

@@ -8,7 +8,12 @@ use portproof_sql::Pooled;
 use crate::options::PostgresOptions;
 
 /// Parts of the statements about every tenant, or about a few keys.
-const WHOLE: [&str; 3] = ["auth_migrations", "auth_seals", "AND seal < "];
+const WHOLE: [&str; 4] = [
+    "auth_migrations",
+    "auth_seals",
+    "AND seal < ",
+    "FROM auth_tenants WHERE tenant > ",
+];
 
 /// An index over all tenants in which what a statement asks for is one row.
 const ONE_OF_ALL: &str = "using auth_entity_keys_one_global";

@@ -154,6 +154,24 @@ async fn an_older_schema_is_brought_further() {
 }
 
 #[tokio::test]
+async fn a_purge_knows_every_table() {
+    fresh("test_tables").await.connect().await.unwrap();
+    let names = async |sql: &'static str| -> Vec<String> {
+        let names = sqlx::query_scalar(sql).fetch_all(&mut raw().await).await;
+        names.unwrap()
+    };
+    let tables = names(
+        "SELECT table_name::text FROM information_schema.columns \
+         WHERE table_schema = 'test_tables' AND column_name = 'tenant'",
+    );
+    let cascading = names(
+        "SELECT t.relname::text FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid \
+         WHERE c.connamespace = 'test_tables'::regnamespace AND c.confdeltype = 'c'",
+    );
+    shared::a_purge_knows(tables.await, &cascading.await);
+}
+
+#[tokio::test]
 async fn an_index_that_is_missing_is_noticed() {
     let options = fresh("test_indexes").await;
     let ports = options.connect().await.unwrap().ports();

@@ -71,18 +71,26 @@ fn event_values(tenant: &TenantId, event: &Event) -> Vec<Value> {
     ]
 }
 
-/// Locks the tenant's log, and answers the last position that was given out in it.
-async fn lock_log(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Position, Failure> {
+/// Locks the tenant's log, and answers the last position that was given out in it, if it has a log.
+pub(crate) async fn lock_log(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+) -> Result<Option<Position>, Failure> {
     const LOCK: &str = "SELECT last_position FROM auth_event_logs WHERE tenant = $1";
+    let rows = tx.lock("event log", LOCK, values![tenant]).await?;
+    Ok(rows.first().map(|row| row.get(0)).transpose()?)
+}
+
+/// The same, with a new log where there is none.
+async fn lock_or_create_log(tx: &mut Tx<'_>, tenant: &TenantId) -> Result<Position, Failure> {
     const CREATE: &str = "INSERT INTO auth_event_logs (tenant, last_position) VALUES ($1, 0) \
         ON CONFLICT (tenant) DO NOTHING";
-    let mut rows = tx.lock("event log", LOCK, values![tenant]).await?;
-    if rows.is_empty() {
-        tx.write(CREATE, values![tenant]).await?;
-        rows = tx.lock("event log", LOCK, values![tenant]).await?;
+    if let Some(last) = lock_log(tx, tenant).await? {
+        return Ok(last);
     }
-    let row = rows.pop().ok_or(PortError::corrupt("event log"))?;
-    Ok(row.get(0)?)
+    tx.write(CREATE, values![tenant]).await?;
+    // Somebody else may have created it, and a purge have removed it since.
+    lock_log(tx, tenant).await?.ok_or(Failure::Conflict)
 }
 
 /// The stored events with the batch's ids.
@@ -205,7 +213,7 @@ impl EventStore for SqlEventStore {
         self.0
             .transaction(move |tx| {
                 Box::pin(async move {
-                    let last = lock_log(tx, tenant).await?;
+                    let last = lock_or_create_log(tx, tenant).await?;
                     let stored = with_ids(tx, tenant, batch).await?;
                     if let Some(retried) = batch.retried(stream, stored)? {
                         return Ok(retried);

@@ -40,6 +40,7 @@ pub mod relationships;
 pub mod schema;
 pub mod sealing;
 pub mod session;
+pub mod tenants;
 pub mod transactions;
 pub mod value;
 
@@ -62,6 +63,7 @@ pub use refresh_tokens::SqlRefreshTokenStore;
 pub use relationships::SqlRelationshipStore;
 pub use sealing::{KeystorePassword, Sealing, SealingError};
 pub use session::SqlSessionStore;
+pub use tenants::SqlTenantStore;
 pub use transactions::SqlTransactions;
 pub use value::{Kind, Row, Value};
 
@@ -88,7 +90,8 @@ fn stores(database: &Database, sealing: Option<&Sealing>) -> Ports {
         .with_entities(SqlEntityStore(database.clone()))
         .with_events(SqlEventStore(database.clone()))
         .with_relationships(SqlRelationshipStore(database.clone()))
-        .with_organizations(SqlOrganizationStore(database.clone()));
+        .with_organizations(SqlOrganizationStore(database.clone()))
+        .with_tenants(SqlTenantStore(database.clone()));
     match sealing {
         Some(sealing) => ports.with_keystore(SqlKeyStore {
             database: database.clone(),

@@ -55,6 +55,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "organizations",
         sql: include_str!("schema/007_organizations.sql"),
     },
+    Migration {
+        number: 8,
+        name: "tenants",
+        sql: include_str!("schema/008_tenants.sql"),
+    },
 ];
 
 /// What stands beside a table and keeps a rule or finds rows, as the steps declare it.
@@ -136,6 +141,89 @@ unique! {
     "auth_organizations_slug" ("auth_organizations.tenant, auth_organizations.slug") => already_exists("slug");
     "auth_memberships_pkey" ("auth_memberships.tenant, auth_memberships.organization, auth_memberships.identity") => already_exists("membership");
     "auth_invitations_pkey" ("auth_invitations.tenant, auth_invitations.id") => already_exists("invitation");
+    "auth_tenants_pkey" ("auth_tenants.tenant") => already_exists("tenant");
+}
+
+/// What a row of a table with a tenant in it is to that tenant's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// Records, as a port answers them.
+    Records,
+    /// Parts of another table's records: they go with those, by their reference.
+    Parts,
+    /// Notes of the adapter's own, which no port answers.
+    Notes,
+    /// What is remembered of events: it goes with the last of them.
+    Log,
+}
+
+/// A table that holds something of tenants.
+#[derive(Debug)]
+pub struct TenantTable {
+    /// Its name.
+    pub name: &'static str,
+    /// What is in it.
+    pub rows: Rows,
+    /// Selects the keys of at most `$2` rows of the tenant `$1`.
+    pub select: &'static str,
+    /// Deletes those of the tenant `$1` whose keys were selected as `of_tenant`.
+    pub delete: &'static str,
+    /// Selects something when the tenant `$1` has rows.
+    pub left: &'static str,
+}
+
+macro_rules! tenant_tables {
+    ($($rows:ident $name:literal ($key:literal);)*) => {
+        /// All tables with a tenant in them, in the order in which a purge empties them: first what
+        /// lets somebody in, what names a record before that record, and the tenants at the end.
+        ///
+        /// The adapters' tests compare it with the database's own catalogue.
+        pub static TENANT_TABLES: &[TenantTable] = &[$(TenantTable {
+            name: $name,
+            rows: Rows::$rows,
+            select: concat!(
+                "SELECT ", $key, " FROM ", $name, " WHERE tenant = $1 ORDER BY ", $key, " LIMIT $2"
+            ),
+            delete: concat!(
+                "DELETE FROM ", $name, " WHERE tenant = $1 \
+                 AND (", $key, ") IN (SELECT ", $key, " FROM of_tenant)"
+            ),
+            left: concat!("SELECT 1 FROM ", $name, " AS of_tenant WHERE tenant = $1 LIMIT 1"),
+        }),*];
+    };
+}
+
+tenant_tables! {
+    Records "auth_sessions" ("id");
+    Records "auth_refresh_families" ("id");
+    Parts "auth_refresh_tokens" ("digest");
+    Records "auth_codes" ("kind, id");
+    Records "auth_credentials" ("id");
+    Parts "auth_past_secrets" ("credential, version");
+    Parts "auth_lookups" ("kind, lookup");
+    Records "auth_grants" ("subject, role, scope");
+    Records "auth_attributes" ("subject, name");
+    Notes "auth_subjects" ("subject");
+    Records "auth_roles" ("id");
+    Records "auth_policies" ("id");
+    Records "auth_identities" ("id");
+    Parts "auth_identifiers" ("kind, provider, value");
+    Records "auth_keys" ("id");
+    Notes "auth_key_rings" ("key_use");
+    Records "auth_credential_policies" ("tenant");
+    Records "auth_invitations" ("id");
+    Records "auth_memberships" ("organization, identity");
+    Records "auth_organizations" ("id");
+    Records "auth_relationships" (
+        "subject_type, subject_id, subject_relation, relation, object_type, object_id"
+    );
+    Notes "auth_graphs" ("tenant");
+    Records "auth_entities" ("kind, id");
+    Parts "auth_entity_keys" ("kind, name, value, scope");
+    Records "auth_events" ("position");
+    Log "auth_event_streams" ("stream");
+    Log "auth_event_logs" ("tenant");
+    Records "auth_tenants" ("tenant");
 }
 
 /// The unique key with this name (Postgres) or these columns (SQLite).

@@ -7,13 +7,15 @@ use crate::options::SqliteOptions;
 
 /// Parts of the statements about every tenant, about all that a tenant has, about a few keys, about
 /// a tenant's only row, or about the schema.
-const WHOLE: [&str; 9] = [
+const WHOLE: [&str; 11] = [
     "sqlite_schema",
     "AS of_everybody",
     "auth_migrations",
     "auth_seals",
     "AND seal < ",
     "auth_credential_policies",
+    "auth_tenants",
+    "of_tenant",
     "auth_event_logs",
     "FROM auth_relationships WHERE tenant = $1 LIMIT ",
     "FROM auth_relationships WHERE tenant = $1 AND (until IS NULL ",

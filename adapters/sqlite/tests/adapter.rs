@@ -72,6 +72,26 @@ async fn sixteen_processes_may_open_at_once() {
 }
 
 #[tokio::test]
+async fn a_purge_knows_every_table() {
+    let directory = Directory::new("tables").unwrap();
+    options(&directory.file()).open().await.unwrap();
+    let names = async |sql: &'static str| -> Vec<String> {
+        let mut connection = raw(&directory.file()).await;
+        let names = sqlx::query_scalar(sql).fetch_all(&mut connection).await;
+        names.unwrap()
+    };
+    let tables = names(
+        "SELECT t.name FROM sqlite_schema t, pragma_table_info(t.name) c \
+         WHERE t.type = 'table' AND c.name = 'tenant'",
+    );
+    let cascading = names(
+        "SELECT t.name FROM sqlite_schema t, pragma_foreign_key_list(t.name) f \
+         WHERE t.type = 'table' AND f.on_delete = 'CASCADE'",
+    );
+    shared::a_purge_knows(tables.await, &cascading.await);
+}
+
+#[tokio::test]
 async fn another_schema_is_told() {
     let directory = Directory::new("schema").unwrap();
     let file = directory.file();

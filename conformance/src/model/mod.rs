@@ -16,6 +16,7 @@ mod events;
 pub(crate) mod histories;
 mod identity;
 mod keystore;
+mod look;
 mod organizations;
 mod policies;
 mod refresh_tokens;
@@ -23,6 +24,7 @@ mod relationships;
 pub(crate) mod sequences;
 mod session;
 mod small;
+mod tenants;
 
 use std::{env, fmt, sync::Arc};
 
@@ -38,6 +40,7 @@ use proptest::{
 use crate::{Checked, Context, Failure, World, suites::offered};
 
 pub(crate) use assignments::Authorization;
+pub(crate) use look::{Look, looked};
 pub(crate) use small::Size;
 use small::{Few, Small, calls, small};
 

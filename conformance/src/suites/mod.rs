@@ -20,6 +20,7 @@ mod policies;
 mod refresh_tokens;
 mod relationships;
 mod session;
+mod tenants;
 mod transactions;
 mod typed;
 
@@ -58,7 +59,11 @@ pub fn oauth() -> Vec<Suite<Ports>> {
 /// The suites of the ports that an engine of many customers needs.
 #[must_use]
 pub fn directory() -> Vec<Suite<Ports>> {
-    vec![relationships::suite(), organizations::suite()]
+    vec![
+        relationships::suite(),
+        organizations::suite(),
+        tenants::suite(),
+    ]
 }
 
 /// The suites of the ports that keep what happened.

@@ -30,6 +30,7 @@ mod random;
 mod refresh_tokens;
 mod relationships;
 mod session;
+mod tenants;
 mod transactions;
 
 /// All mutants of all ports.
@@ -50,6 +51,7 @@ pub fn all() -> Vec<Mutant<Ports>> {
         events::mutants(),
         relationships::mutants(),
         organizations::mutants(),
+        tenants::mutants(),
         transactions::mutants(),
     ]
     .into_iter()

@@ -11,7 +11,7 @@ use std::{
 };
 
 use portproof_ports::*;
-use portproof_sql::schema::MIGRATIONS;
+use portproof_sql::schema::{MIGRATIONS, Rows, TENANT_TABLES};
 use serde_json::json;
 
 pub(crate) fn at(micros: i64) -> Timestamp {
@@ -65,6 +65,21 @@ pub(crate) fn back_to_the_first_step() -> String {
     format!("{drops} DELETE FROM auth_migrations WHERE number > 1")
 }
 
+/// What holds of the tables that have a tenant, out of the database's own catalogue: a purge knows
+/// each of them, and those whose rows go with another table's refer to it.
+pub(crate) fn a_purge_knows(mut tables: Vec<String>, cascading: &[String]) {
+    tables.sort();
+    let mut known: Vec<&str> = TENANT_TABLES.iter().map(|table| table.name).collect();
+    known.sort_unstable();
+    assert_eq!(tables, known);
+    for table in TENANT_TABLES {
+        if table.rows == Rows::Parts {
+            let goes = cascading.iter().any(|name| name == table.name);
+            assert!(goes, "{} goes with nothing", table.name);
+        }
+    }
+}
+
 /// Stores a session, in a table of the first step.
 pub(crate) async fn store_a_session(ports: &Ports) -> Session {
     let sessions = ports.session.as_ref().unwrap();
@@ -101,6 +116,8 @@ pub(crate) async fn has_kept(ports: &Ports, session: &Session) {
     let organizations = ports.organizations.as_ref().unwrap();
     let slug = Slug::new("new").unwrap();
     assert_eq!(organizations.find(&tenant, &slug).await, Ok(None));
+    let tenants = ports.tenants.as_ref().unwrap();
+    assert_eq!(tenants.get(&tenant).await, Ok(None));
 }
 
 /// Drops every index that the steps declare, one after the other, and puts it back: `ready` notices

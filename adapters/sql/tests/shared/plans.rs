@@ -38,8 +38,9 @@ const PIECES: u32 = 27;
 /// The methods that are given many at once, and how many more statements those may take: what is
 /// written in hundreds, tens and ones. Unique keys of an entity are taken one by one, in their order, and
 /// those it had are freed likewise: up to sixteen of each. A write of relationships has three kinds of them, and asks for
-/// each of up to a hundred preconditions by itself.
-const BATCHES: [(&str, u32); 7] = [
+/// each of up to a hundred preconditions by itself. A purge runs two for each table, three where it
+/// locks first, and more for each thousand of rows.
+const BATCHES: [(&str, u32); 8] = [
     ("assignments.assign_many", PIECES),
     ("assignments.merge_attributes", PIECES),
     ("entities.create", 16),
@@ -47,6 +48,7 @@ const BATCHES: [(&str, u32); 7] = [
     ("events.append", PIECES),
     ("identity.create", PIECES),
     ("relationships.write", 3 * PIECES + 100),
+    ("tenants.purge", 60),
 ];
 
 task_local! {

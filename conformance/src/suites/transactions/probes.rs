@@ -61,6 +61,7 @@ pub(super) const PROBES: &[&dyn Probe] = &[
     &Events,
     &Relationships,
     &Organizations,
+    &Tenants,
 ];
 
 struct Identities;
@@ -86,8 +87,10 @@ macro_rules! port {
 }
 
 mod organizations;
+mod tenants;
 
 use organizations::Organizations;
+use tenants::Tenants;
 
 fn shown<T: fmt::Debug>(record: Option<T>) -> Option<String> {
     record.map(|record| format!("{record:?}"))
