@@ -242,6 +242,10 @@ pub struct OwnedEntity {
 /// An entity is found by kind and id, and by its unique keys, which storage is told with every
 /// write and takes from no document. Kinds have nothing to do with each other: neither their ids
 /// nor their keys meet. [`Entities`](crate::Entities) makes a typed collection of one kind.
+///
+/// A *lease* is an entity that says who works on something and until when. It is taken, kept and
+/// given back by a put of the version that was seen, so that of two who want it one gets it, and one
+/// whose time was over moves nothing any more: the version is its fencing token.
 #[port("entities")]
 #[async_trait]
 pub trait EntityStore: Send + Sync {

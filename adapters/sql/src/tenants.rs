@@ -2,12 +2,11 @@
 
 use async_trait::async_trait;
 use portproof_ports::{
-    Page, PageRequest, PortError, PortResult, Tenant, TenantDraft, TenantId, TenantStore,
-    Timestamp, Version,
+    Page, PageRequest, PortResult, Tenant, TenantDraft, TenantId, TenantStore, Timestamp, Version,
 };
 
 use crate::{
-    database::{Database, unsettled},
+    database::{Database, TRIES, not_written, unsettled},
     events::lock_log,
     paging::List,
     schema::{Rows, TENANT_TABLES, TenantTable},
@@ -151,18 +150,13 @@ impl TenantStore for SqlTenantStore {
         );
         // That it has this version and which one it has are two questions; what was removed
         // meanwhile may be there again.
-        for _ in 0..3 {
+        for _ in 0..TRIES {
             let values = values![id, expected, &draft.name, &draft.settings, now];
             if let Some(row) = self.0.write_row("tenant", UPDATE, values).await? {
                 return tenant(&row);
             }
-            match self.get(id).await? {
-                None => return Err(PortError::not_found("tenant")),
-                Some(stored) if stored.version != expected => {
-                    return Err(PortError::stale("tenant"));
-                }
-                Some(_) => {}
-            }
+            let stored = self.get(id).await?;
+            not_written("tenant", stored.map(|stored| stored.version), expected)?;
         }
         Err(unsettled())
     }
