@@ -39,7 +39,7 @@ const PIECES: u32 = 27;
 /// written in hundreds, tens and ones. Unique keys of an entity are taken one by one, in their order, and
 /// those it had are freed likewise: up to sixteen of each. A write of relationships has three kinds of them, and asks for
 /// each of up to a hundred preconditions by itself. A purge runs two for each table, three where it
-/// locks first, and more for each thousand of rows.
+/// locks first, more for each thousand of rows, and two again where another purge took them first.
 const BATCHES: [(&str, u32); 8] = [
     ("assignments.assign_many", PIECES),
     ("assignments.merge_attributes", PIECES),
@@ -48,7 +48,7 @@ const BATCHES: [(&str, u32); 8] = [
     ("events.append", PIECES),
     ("identity.create", PIECES),
     ("relationships.write", 3 * PIECES + 100),
-    ("tenants.purge", 60),
+    ("tenants.purge", 140),
 ];
 
 task_local! {
