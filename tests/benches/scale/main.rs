@@ -121,7 +121,7 @@ async fn on(name: &str, place: &Place, wanted: &Wanted) -> Done<()> {
     let [small, large] = [wanted.small.0, wanted.large.0];
     println!("\n  microseconds, in {small} rows and in {large}");
     println!(
-        "  {:<43} {:>5} {:>9} {:>10} {:>17} {:>15}",
+        "  {:<52} {:>5} {:>9} {:>10} {:>17} {:>15}",
         "", "p10", "ratio", "p50", "ratio", "p99"
     );
     let mut slower = 0;
@@ -194,7 +194,7 @@ impl Measured {
         let (quick_ratio, ratio) = (quick_large / quick, self.ratios[ROUNDS / 2]);
         let is_marked = ratio > TOO_MUCH;
         println!(
-            "{} {:<43} {quick:>5.0} {quick_large:>5.0} {quick_ratio:>5.2}  {small:>6.0} {large:>6.0} \
+            "{} {:<52} {quick:>5.0} {quick_large:>5.0} {quick_ratio:>5.2}  {small:>6.0} {large:>6.0} \
              {ratio:>5.2}  {slow:>7.0} {slow_large:>7.0}",
             if is_marked { "!" } else { " " },
             self.workload.name,

@@ -1,6 +1,10 @@
 //! Stores of a size: made, loaded, and opened as an engine opens them.
 
-use std::{error::Error, sync::Arc, time::Instant};
+use std::{
+    error::Error,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use portproof_database::Server;
 use portproof_ports::{
@@ -59,7 +63,7 @@ impl Place {
                     .journal_mode(SqliteJournalMode::Off)
                     .synchronous(SqliteSynchronous::Off)
                     .pragma("cache_size", "-1000000");
-                load_sqlite(&mut options.connect().await?, rows).await?;
+                load_sqlite(&mut alone(&options).await?, rows).await?;
                 SqliteAdapter::options(&file).open().await?.ports()
             }
             Self::Postgres(server) => {
@@ -76,6 +80,20 @@ impl Place {
             began.elapsed().as_secs_f64()
         );
         Ok(store)
+    }
+}
+
+/// A connection to a file that nobody else has open any more. An adapter that was dropped closes its
+/// own a little later; the journal's mode changes only then, and SQLite does not wait for that.
+async fn alone(options: &SqliteConnectOptions) -> Done<SqliteConnection> {
+    let began = Instant::now();
+    loop {
+        match options.connect().await {
+            Err(_) if began.elapsed() < Duration::from_secs(5) => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            connected => return Ok(connected?),
+        }
     }
 }
 
