@@ -1,5 +1,6 @@
 //! How much longer a call takes when there are a hundred times as many rows: on SQLite and on
-//! Postgres, each with ten thousand and with a million sessions, refresh tokens, codes and grants.
+//! Postgres, each with ten thousand and with a million sessions, refresh tokens, codes, grants,
+//! relationships, events, entities, memberships and invitations.
 //!
 //! `cargo bench -p portproof-tests --bench scale -- [--rows 10000,1000000] [--calls 400]
 //! [--adapter sqlite] [part of a workload's name]`
@@ -16,11 +17,12 @@ use std::{
 
 mod rows;
 mod store;
+mod tables;
 mod workloads;
 
 use rows::Rows;
 use store::{Done, Place, Store};
-use workloads::{WORKLOADS, Workload};
+use workloads::Workload;
 
 /// In how many rounds the calls of each workload are made.
 const ROUNDS: usize = 5;
@@ -109,9 +111,7 @@ async fn on(name: &str, place: &Place, wanted: &Wanted) -> Done<()> {
         place.store(wanted.small).await?,
         place.store(wanted.large).await?,
     ];
-    let workloads = WORKLOADS
-        .iter()
-        .filter(|workload| workload.name.contains(&wanted.part));
+    let workloads = workloads::all().filter(|workload| workload.name.contains(&wanted.part));
     let mut measured: Vec<Measured> = workloads.map(Measured::nothing).collect();
     for round in 0..ROUNDS {
         for one in &mut measured {
@@ -121,7 +121,7 @@ async fn on(name: &str, place: &Place, wanted: &Wanted) -> Done<()> {
     let [small, large] = [wanted.small.0, wanted.large.0];
     println!("\n  microseconds, in {small} rows and in {large}");
     println!(
-        "  {:<43} {:>5} {:>9} {:>10} {:>17} {:>15}",
+        "  {:<52} {:>5} {:>9} {:>10} {:>17} {:>15}",
         "", "p10", "ratio", "p50", "ratio", "p99"
     );
     let mut slower = 0;
@@ -194,7 +194,7 @@ impl Measured {
         let (quick_ratio, ratio) = (quick_large / quick, self.ratios[ROUNDS / 2]);
         let is_marked = ratio > TOO_MUCH;
         println!(
-            "{} {:<43} {quick:>5.0} {quick_large:>5.0} {quick_ratio:>5.2}  {small:>6.0} {large:>6.0} \
+            "{} {:<52} {quick:>5.0} {quick_large:>5.0} {quick_ratio:>5.2}  {small:>6.0} {large:>6.0} \
              {ratio:>5.2}  {slow:>7.0} {slow_large:>7.0}",
             if is_marked { "!" } else { " " },
             self.workload.name,

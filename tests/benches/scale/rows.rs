@@ -3,21 +3,26 @@
 //!
 //! A row is a number, and everything in it is made of that, alike here and in SQL: digests and ids
 //! are spread as random ones are. People belong to tenants, half of them to the biggest and a fifth
-//! to thousands of small ones; somebody called `heavy` in the biggest has a twentieth of all rows. A
-//! fifth of what can be over is over.
+//! to thousands of small ones; somebody or something called `heavy` in the biggest has a twentieth of
+//! all rows. A fifth of what can be over is over.
 
 use portproof_ports::{Document, Invalid, TenantId, Timestamp};
+
+use crate::tables::{Count, TABLES, Table};
 
 /// Spreads numbers over 32 bits, each to one of its own.
 const SPREAD: u64 = 2_654_435_761;
 
 /// A row in this many belongs to [`HEAVY`], and people are as many as a fifth of the rows.
-const OF_HEAVY: u64 = 20;
-const OF_A_PERSON: u64 = 5;
+pub(crate) const OF_HEAVY: u64 = 20;
+pub(crate) const OF_A_PERSON: u64 = 5;
+/// How many of [`HEAVY`]'s rows are of a rare kind: the last ones, so that a walk over all of them
+/// comes to these at its end. As many in a small store as in a large one.
+pub(crate) const RARE: u64 = 20;
 
 /// The biggest tenant.
 pub(crate) const BIGGEST: &str = "big-0";
-/// Whose rows are more than anybody reads at once.
+/// Who, or what, has more rows than anybody reads at once.
 pub(crate) const HEAVY: &str = "heavy";
 /// How many roles each tenant has.
 pub(crate) const ROLES: u64 = 20;
@@ -59,6 +64,12 @@ impl Rows {
     pub(crate) fn role(self, row: u64) -> String {
         let role = (self.person(row) + row / self.people()) % ROLES;
         format!("role-{role}")
+    }
+
+    /// When a row of whoever has rows that are not over came to be.
+    pub(crate) const fn created(row: u64) -> Result<Timestamp, Invalid> {
+        let after = row.cast_signed() * 1_000_003 % 6_000_000_000_000;
+        Timestamp::from_micros(NOW.as_micros() - 7_776_000_000_000 + after)
     }
 
     /// A person's tenant.
@@ -130,6 +141,13 @@ impl Sql {
         }
     }
 
+    const fn json(self) -> &'static str {
+        match self {
+            Self::Postgres => "jsonb",
+            Self::Sqlite => "text",
+        }
+    }
+
     fn table(self, name: &str) -> String {
         match self {
             Self::Postgres => format!("portproof.{name}"),
@@ -159,6 +177,12 @@ impl Sql {
         let owned = |heavy: &str, other: &str| {
             format!("CASE WHEN {of_heavy} THEN '{heavy}' ELSE {other} END")
         };
+        let numbered = |tenant: &str| {
+            format!(
+                "CASE WHEN {tenant} < 3 THEN 'big-' || ({tenant}) \
+                 ELSE 'small-' || ({tenant} - 3) END"
+            )
+        };
         let now = NOW.as_micros();
         // Earlier ones have lower numbers.
         let created = format!("{now} - 7776000000000 + i * 1000003 % 6000000000000");
@@ -166,7 +190,12 @@ impl Sql {
         let expires = format!(
             "CASE WHEN i % 5 = 3 THEN {now} - 60000000 - i ELSE {now} + 2592000000000 + i END"
         );
+        let occurred =
+            format!("CASE WHEN i % 5 = 3 THEN {now} - 17280000000000 - i ELSE {created} END");
+        let rare = rows.0.saturating_sub(RARE * OF_HEAVY);
         let words = [
+            ("{tenant number i}", numbered("i")),
+            ("{tenant of role i}", numbered(&format!("i / {ROLES}"))),
             ("{tenant of i}", tenant("i")),
             ("{tenant}", owned(BIGGEST, &tenant(&person))),
             ("{person}", owned(HEAVY, &self.id(&person))),
@@ -188,7 +217,19 @@ impl Sql {
             ("{ends}", self.time(&ends)),
             ("{expires}", self.time(&expires)),
             ("{data}", format!("'{DATA}'")),
+            ("{occurred}", self.time(&occurred)),
+            // One more with each row of the same person.
+            (
+                "{sequence}",
+                format!("CASE WHEN {of_heavy} THEN i / {OF_HEAVY} ELSE i / {people} END + 1"),
+            ),
             ("{of heavy}", of_heavy),
+            ("{rare}", format!("i % {OF_HEAVY} = 0 AND i >= {rare}")),
+            ("{json}", self.json().to_owned()),
+            ("{events}", self.table("auth_events")),
+            ("{organizations}", self.table("auth_organizations")),
+            ("{biggest}", format!("'{BIGGEST}'")),
+            ("{heavy}", format!("'{HEAVY}'")),
             ("{roles}", ROLES.to_string()),
         ];
         let values = words
@@ -199,7 +240,9 @@ impl Sql {
         let count = match table.count {
             Count::Rows => rows.0,
             Count::People => people,
+            Count::Tenants => small + 3,
             Count::Roles => (small + 3) * ROLES,
+            Count::One => 1,
         };
         let (name, columns) = (self.table(table.name), table.columns);
         format!(
@@ -209,95 +252,3 @@ impl Sql {
         )
     }
 }
-
-enum Count {
-    Rows,
-    People,
-    Roles,
-}
-
-struct Table {
-    name: &'static str,
-    columns: &'static str,
-    count: Count,
-    values: &'static str,
-}
-
-/// What is loaded, in this order: what refers to something comes after it.
-const TABLES: &[Table] = &[
-    Table {
-        name: "auth_identities",
-        columns: "tenant, id, kind, profile, version, created_at, updated_at",
-        count: Count::People,
-        values: "{tenant of i}, {id}, 'human', {data}, 1, {created}, {created} FROM n",
-    },
-    Table {
-        name: "auth_identifiers",
-        columns: "tenant, kind, provider, value, identity, verified_at, linked_at",
-        count: Count::People,
-        values: "{tenant of i}, 'email', '', {id} || '@example.org', {id}, {created}, {created} FROM n",
-    },
-    Table {
-        name: "auth_credentials",
-        columns: "tenant, id, identity, kind, lookup, metadata, version, counter, failures, \
-                  created_at, updated_at",
-        count: Count::People,
-        values: "{tenant of i}, {id}, {id}, 'api_key', {digest}, {data}, 1, 0, 0, {created}, {created} \
-                 FROM n",
-    },
-    Table {
-        name: "auth_lookups",
-        columns: "tenant, kind, lookup, credential",
-        count: Count::People,
-        values: "{tenant of i}, 'api_key', {digest}, {id} FROM n",
-    },
-    Table {
-        name: "auth_sessions",
-        columns: "tenant, id, identity, idle, ends_at, data, version, created_at, seen_at, expires_at",
-        count: Count::Rows,
-        values: "{tenant}, {digest}, {person}, 2592000000000, {ends}, {data}, 1, {created}, {created}, \
-                 {expires} FROM n",
-    },
-    Table {
-        name: "auth_refresh_families",
-        columns: "tenant, id, token, identity, client, session, idle, ends_at, data, rotations, \
-                  created_at, seen_at, expires_at",
-        count: Count::Rows,
-        values: "{tenant}, {id}, {digest}, {person}, 'app', {id}, 2592000000000, {ends}, {data}, \
-                 1 - i % 2, {created}, {created}, {expires} FROM n",
-    },
-    Table {
-        name: "auth_refresh_tokens",
-        columns: "tenant, digest, family",
-        count: Count::Rows,
-        values: "{tenant}, {digest}, {id} FROM n",
-    },
-    Table {
-        name: "auth_refresh_tokens",
-        columns: "tenant, digest, family, spent_at",
-        count: Count::Rows,
-        values: "{tenant}, {spent digest}, {id}, {created} FROM n WHERE i % 2 = 0",
-    },
-    Table {
-        name: "auth_codes",
-        columns: "tenant, kind, id, client, identity, guesses, expires_at, data, failures, created_at",
-        count: Count::Rows,
-        values: "{tenant}, 'authorization_code', {digest}, 'app', {person}, 5, {expires}, {data}, 0, \
-                 {created} FROM n",
-    },
-    Table {
-        name: "auth_roles",
-        columns: "tenant, id, draft, version, created_at, updated_at",
-        count: Count::Roles,
-        values: "CASE WHEN i / {roles} < 3 THEN 'big-' || (i / {roles}) \
-                 ELSE 'small-' || (i / {roles} - 3) END, \
-                 'role-' || (i % {roles}), '{}', 1, {created}, {created} FROM n",
-    },
-    Table {
-        name: "auth_grants",
-        columns: "tenant, subject, role, scope, granted_at",
-        count: Count::Rows,
-        values: "{tenant}, {person}, 'role-' || ({role}), \
-                 {scope} || CASE WHEN {of heavy} THEN {id} ELSE '' END, {created} FROM n",
-    },
-];

@@ -1,12 +1,18 @@
 //! Stores of a size: made, loaded, and opened as an engine opens them.
 
-use std::{error::Error, sync::Arc, time::Instant};
+use std::{
+    error::Error,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use portproof_database::Server;
 use portproof_ports::{
-    AssignmentStore, CodeStore, CredentialStore, Cursor, IdentityFilter, IdentityId, IdentityStore,
-    Page, PageRequest, PortResult, Ports, RefreshTokenStore, RoleId, SessionStore, SubjectId,
-    TenantId,
+    AssignmentStore, CodeStore, CredentialStore, Cursor, EntityKind, EntityStore, EventFilter,
+    EventStore, IdentityFilter, IdentityId, IdentityStore, ObjectId, ObjectRef, ObjectType,
+    OrganizationId, OrganizationStore, Page, PageRequest, PortResult, Ports, RefreshTokenStore,
+    RelationshipStore, RoleId, Sequence, SessionStore, StreamId, SubjectId, SubjectRef, TenantId,
+    WhichRelations, WhichTypes,
 };
 use portproof_postgres::PostgresAdapter;
 use portproof_sqlite::SqliteAdapter;
@@ -16,7 +22,10 @@ use sqlx::{
 };
 use tempfile::TempDir;
 
-use crate::rows::{BIGGEST, HEAVY, NOW, Rows, Sql};
+use crate::{
+    rows::{BIGGEST, HEAVY, NOW, Rows, Sql},
+    workloads::about,
+};
 
 pub(crate) type Done<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -54,7 +63,7 @@ impl Place {
                     .journal_mode(SqliteJournalMode::Off)
                     .synchronous(SqliteSynchronous::Off)
                     .pragma("cache_size", "-1000000");
-                load_sqlite(&mut options.connect().await?, rows).await?;
+                load_sqlite(&mut alone(&options).await?, rows).await?;
                 SqliteAdapter::options(&file).open().await?.ports()
             }
             Self::Postgres(server) => {
@@ -71,6 +80,20 @@ impl Place {
             began.elapsed().as_secs_f64()
         );
         Ok(store)
+    }
+}
+
+/// A connection to a file that nobody else has open any more. An adapter that was dropped closes its
+/// own a little later; the journal's mode changes only then, and SQLite does not wait for that.
+async fn alone(options: &SqliteConnectOptions) -> Done<SqliteConnection> {
+    let began = Instant::now();
+    loop {
+        match options.connect().await {
+            Err(_) if began.elapsed() < Duration::from_secs(5) => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            connected => return Ok(connected?),
+        }
     }
 }
 
@@ -107,88 +130,126 @@ pub(crate) struct Store {
     pub(crate) assignments: Arc<dyn AssignmentStore>,
     pub(crate) codes: Arc<dyn CodeStore>,
     pub(crate) refresh_tokens: Arc<dyn RefreshTokenStore>,
+    pub(crate) relationships: Arc<dyn RelationshipStore>,
+    pub(crate) events: Arc<dyn EventStore>,
+    pub(crate) entities: Arc<dyn EntityStore>,
+    pub(crate) organizations: Arc<dyn OrganizationStore>,
     /// The first page of a list.
     pub(crate) first: PageRequest,
     pub(crate) middle: Middles,
-    /// Who has many rows.
+    /// Who or what has many rows.
     pub(crate) heavy: Heavy,
 }
 
-/// Who has many rows, in which tenant.
+/// Who or what has many rows, in which tenant.
 pub(crate) struct Heavy {
     pub(crate) tenant: TenantId,
     pub(crate) identity: IdentityId,
     pub(crate) subject: SubjectId,
     pub(crate) role: RoleId,
+    pub(crate) user: SubjectRef,
+    pub(crate) document: ObjectRef,
+    pub(crate) stream: StreamId,
+    pub(crate) events: EventFilter,
+    pub(crate) kind: EntityKind,
+    pub(crate) organization: OrganizationId,
 }
 
-/// Pages in the middle of long lists.
-pub(crate) struct Middles {
-    pub(crate) identities: PageRequest,
-    pub(crate) sessions: PageRequest,
-    pub(crate) families: PageRequest,
-    pub(crate) grants: PageRequest,
-    pub(crate) holders: PageRequest,
+macro_rules! middles {
+    ($($name:ident: |$store:ident, $page:ident| $list:expr;)*) => {
+        /// Pages in the middle of long lists.
+        pub(crate) struct Middles {$(
+            pub(crate) $name: PageRequest,
+        )*}
+
+        impl Middles {
+            /// What is there before they are found.
+            fn unknown(first: &PageRequest) -> Self {
+                Self { $($name: first.clone(),)* }
+            }
+
+            async fn of(store: &Store) -> Done<Self> {
+                $(
+                    let $store = store;
+                    let $name = middle(store.rows, async |$page| $list.await).await?;
+                )*
+                Ok(Self { $($name,)* })
+            }
+        }
+    };
+}
+
+middles! {
+    identities: |s, page| s.identity.list(&s.heavy.tenant, &IdentityFilter::Every, &page);
+    sessions: |s, page| s.session.list_of(&s.heavy.tenant, &s.heavy.identity, NOW, &page);
+    families: |s, page| s.refresh_tokens.list_of(&s.heavy.tenant, &s.heavy.identity, NOW, &page);
+    grants: |s, page| s.assignments.grants_of(&s.heavy.tenant, &s.heavy.subject, &page);
+    holders: |s, page| s.assignments.holders_of(&s.heavy.tenant, &s.heavy.role, &page);
+    edges_from: |s, page| s.relationships.from(
+        &s.heavy.tenant, &s.heavy.user, &WhichRelations::Every, &WhichTypes::Every, NOW, &page
+    );
+    edges_to: |s, page| s.relationships.to(
+        &s.heavy.tenant, &s.heavy.document, &WhichRelations::Every, &WhichTypes::Every, NOW, &page
+    );
+    stream: |s, page| s.events.read(&s.heavy.tenant, &s.heavy.stream, Sequence::FIRST, &page);
+    events: |s, page| s.events.query(&s.heavy.tenant, &s.heavy.events, &page);
+    entities: |s, page| s.entities.list(&s.heavy.tenant, &s.heavy.kind, &page);
+    organizations: |s, page| s.organizations.list(&s.heavy.tenant, &page);
+    members: |s, page| s.organizations.members_of(&s.heavy.tenant, &s.heavy.organization, &page);
+    memberships: |s, page| s.organizations.organizations_of(&s.heavy.tenant, &s.heavy.identity, &page);
+    invitations: |s, page| s.organizations.invitations_of(
+        &s.heavy.tenant, &s.heavy.organization, NOW, &page
+    );
 }
 
 /// How many a page of a list has that is measured.
 const PAGE: u16 = 20;
 
-impl Store {
-    async fn over(ports: Ports, rows: Rows) -> Done<Self> {
-        let missing = || "the adapter lacks a port";
-        let identity = ports.identity.ok_or_else(missing)?;
-        let session = ports.session.ok_or_else(missing)?;
-        let assignments = ports.assignments.ok_or_else(missing)?;
-        let refresh_tokens = ports.refresh_tokens.ok_or_else(missing)?;
-        let heavy = Heavy {
+impl Heavy {
+    fn new() -> Done<Self> {
+        let object = |kind: &str| -> Done<ObjectRef> {
+            Ok(ObjectRef {
+                kind: ObjectType::new(kind)?,
+                id: ObjectId::new(HEAVY)?,
+            })
+        };
+        Ok(Self {
             tenant: TenantId::new(BIGGEST)?,
             identity: IdentityId::new(HEAVY)?,
             subject: SubjectId::new(HEAVY)?,
             role: RoleId::new("role-0")?,
-        };
-        let Heavy {
-            tenant,
-            subject,
-            role,
-            ..
-        } = &heavy;
-        let middle = Middles {
-            identities: middle(rows, async |page| {
-                identity.list(tenant, &IdentityFilter::Every, &page).await
-            })
-            .await?,
-            sessions: middle(rows, async |page| {
-                session.list_of(tenant, &heavy.identity, NOW, &page).await
-            })
-            .await?,
-            families: middle(rows, async |page| {
-                refresh_tokens
-                    .list_of(tenant, &heavy.identity, NOW, &page)
-                    .await
-            })
-            .await?,
-            grants: middle(rows, async |page| {
-                assignments.grants_of(tenant, subject, &page).await
-            })
-            .await?,
-            holders: middle(rows, async |page| {
-                assignments.holders_of(tenant, role, &page).await
-            })
-            .await?,
-        };
-        Ok(Self {
-            rows,
-            identity,
-            session,
-            credentials: ports.credentials.ok_or_else(missing)?,
-            assignments,
-            codes: ports.codes.ok_or_else(missing)?,
-            refresh_tokens,
-            first: PageRequest::first(PAGE)?,
-            middle,
-            heavy,
+            user: SubjectRef::Object(object("user")?),
+            document: object("document")?,
+            stream: StreamId::new(HEAVY)?,
+            events: about(&SubjectId::new(HEAVY)?),
+            kind: EntityKind::new(HEAVY)?,
+            organization: OrganizationId::new(HEAVY)?,
         })
+    }
+}
+
+impl Store {
+    async fn over(ports: Ports, rows: Rows) -> Done<Self> {
+        let missing = || "the adapter lacks a port";
+        let first = PageRequest::first(PAGE)?;
+        let mut store = Self {
+            rows,
+            identity: ports.identity.ok_or_else(missing)?,
+            session: ports.session.ok_or_else(missing)?,
+            credentials: ports.credentials.ok_or_else(missing)?,
+            assignments: ports.assignments.ok_or_else(missing)?,
+            codes: ports.codes.ok_or_else(missing)?,
+            refresh_tokens: ports.refresh_tokens.ok_or_else(missing)?,
+            relationships: ports.relationships.ok_or_else(missing)?,
+            events: ports.events.ok_or_else(missing)?,
+            entities: ports.entities.ok_or_else(missing)?,
+            organizations: ports.organizations.ok_or_else(missing)?,
+            middle: Middles::unknown(&first),
+            first,
+            heavy: Heavy::new()?,
+        };
+        store.middle = Middles::of(&store).await?;
+        Ok(store)
     }
 }
 

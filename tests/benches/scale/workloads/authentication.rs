@@ -1,50 +1,20 @@
-//! What is measured: one call each, on one row after the other.
-//!
-//! A port that comes gets its lines here, and what they read gets its tables in `rows.rs`.
-
-use std::pin::Pin;
+//! Who somebody is, and how that is known: identities, credentials, sessions, codes, refresh tokens.
 
 use portproof_ports::{
     BoundTo, ClientId, CodeDigest, CodeKind, Consumed, CredentialId, CredentialKind, Email,
-    FamiliesOf, FamilyId, GrantScope, Identifier, IdentityFilter, IdentityId, IdentityKind,
-    IdentityState, IdentityUpdate, Keep, Kinds, LookupDigest, NewCode, NewCredential, NewFamily,
-    NewGrant, NewIdentifier, NewIdentity, NewSession, PortResult, RefreshDigest, RoleId, Rotation,
-    Scope, Secret, SessionDigest, Span, SubjectId, TenantId, Timestamp, Version, Which, Window,
+    FamiliesOf, FamilyId, Identifier, IdentityFilter, IdentityId, IdentityKind, IdentityState,
+    IdentityUpdate, Keep, Kinds, LookupDigest, NewCode, NewCredential, NewFamily, NewIdentifier,
+    NewIdentity, NewSession, PortResult, RefreshDigest, Rotation, Secret, SessionDigest, Span,
+    TenantId, Version,
 };
 
+use super::{Of, Workload, far, is_full, new, of, person, workloads};
 use crate::{
     rows::{NOW, Rows, data, digest, id},
     store::Store,
 };
 
-/// A call: whether it did what a call of its kind does when it works.
-type Call<'a> = Pin<Box<dyn Future<Output = PortResult<bool>> + Send + 'a>>;
-
-/// Something to measure.
-pub(crate) struct Workload {
-    /// The port and what is called.
-    pub(crate) name: &'static str,
-    /// A row in so many can be used for it, once.
-    pub(crate) one_in: u64,
-    /// The call of this number.
-    pub(crate) call: for<'a> fn(&'a Store, u64) -> Call<'a>,
-}
-
-macro_rules! workloads {
-    ($($name:literal, one in $one_in:literal: |$store:ident, $number:ident| $body:expr;)*) => {
-        &[$(Workload {
-            name: $name,
-            one_in: $one_in,
-            call: |$store, $number| Box::pin(async move { Ok($body) }),
-        }),*]
-    };
-}
-
-/// Everything that is measured. The rows and people that a call uses up are those of one remainder by
-/// twenty, which no other call uses; what is only read has the remainder 1, and what comes new belongs
-/// to people of 9. None is of 0, which are somebody's with very many, nor of 3, 8, 13 and 18, which
-/// are over.
-pub(crate) const WORKLOADS: &[Workload] = workloads! {
+pub(super) const WORKLOADS: &[Workload] = workloads! {
     "identity.get", one in 1: |s, k| {
         let (tenant, id) = person(s, of(1, k))?;
         s.identity.get(&tenant, &id).await?.is_some()
@@ -267,58 +237,6 @@ pub(crate) const WORKLOADS: &[Workload] = workloads! {
     "refresh_tokens.sweep, one", one in 20: |s, _k| {
         s.refresh_tokens.sweep(&s.heavy.tenant, NOW, 1).await? == 1
     };
-
-    "assignments.assign", one in 1: |s, k| {
-        let (tenant, subject) = subject(s, of(9, k))?;
-        let grant = NewGrant {
-            subject,
-            role: RoleId::new("role-0")?,
-            scope: GrantScope::Scoped(Scope::new(format!("new-{k}"))?),
-            window: Window::ALWAYS,
-        };
-        s.assignments.assign(&tenant, grant, NOW).await?.granted_at == NOW
-    };
-    "assignments.revoke", one in 20: |s, k| {
-        let row = of(2, k);
-        let (tenant, subject) = subject(s, row)?;
-        let role = RoleId::new(s.rows.role(row))?;
-        s.assignments.revoke(&tenant, &subject, &role, &Which::Every).await? == 1
-    };
-    "assignments.roles_of", one in 1: |s, k| {
-        let (tenant, subject) = subject(s, of(1, k))?;
-        let page = s.assignments.roles_of(&tenant, &subject, &GrantScope::Global, NOW, &s.first);
-        !page.await?.items.is_empty()
-    };
-    "assignments.next_change", one in 1: |s, k| {
-        let (tenant, subject) = subject(s, of(1, k))?;
-        s.assignments.next_change(&tenant, &subject, NOW).await?.is_none()
-    };
-    "assignments.grants_of", one in 1: |s, k| {
-        let (tenant, subject) = subject(s, of(1, k))?;
-        !s.assignments.grants_of(&tenant, &subject, &s.first).await?.items.is_empty()
-    };
-    "assignments.grants_of, long, first page", one in 1: |s, _k| {
-        let (tenant, subject) = (&s.heavy.tenant, &s.heavy.subject);
-        s.assignments.grants_of(tenant, subject, &s.first).await?.next.is_some()
-    };
-    "assignments.grants_of, long, in the middle", one in 1: |s, _k| {
-        let (tenant, subject) = (&s.heavy.tenant, &s.heavy.subject);
-        let page = s.assignments.grants_of(tenant, subject, &s.middle.grants).await?;
-        is_full(s, &page.items)
-    };
-    "assignments.holders_of, long, first page", one in 1: |s, _k| {
-        let (tenant, role) = (&s.heavy.tenant, &s.heavy.role);
-        s.assignments.holders_of(tenant, role, &s.first).await?.next.is_some()
-    };
-    "assignments.holders_of, long, in the middle", one in 1: |s, _k| {
-        let (tenant, role) = (&s.heavy.tenant, &s.heavy.role);
-        let page = s.assignments.holders_of(tenant, role, &s.middle.holders).await?;
-        is_full(s, &page.items)
-    };
-    "assignments.forget", one in 100: |s, k| {
-        let (tenant, subject) = subject(s, of(11, k))?;
-        s.assignments.forget(&tenant, &subject).await? > 0
-    };
 };
 
 /// Presents a token.
@@ -333,36 +251,6 @@ async fn rotate(
         .refresh_tokens
         .rotate(tenant, &client()?, old, new, leeway, NOW)
         .await
-}
-
-/// Rows of one remainder by twenty.
-const fn of(remainder: u64, number: u64) -> u64 {
-    number * 20 + remainder
-}
-
-/// A number that no row has.
-const fn new(store: &Store, number: u64) -> u64 {
-    10 * store.rows.0 + number
-}
-
-fn far() -> Timestamp {
-    NOW.after(Span::days(90))
-}
-
-fn is_full<T>(store: &Store, items: &[T]) -> bool {
-    items.len() == usize::from(store.first.limit())
-}
-
-type Of<T> = (TenantId, T);
-
-fn person(store: &Store, number: u64) -> PortResult<Of<IdentityId>> {
-    let person = number % store.rows.people();
-    Ok((store.rows.tenant(person)?, IdentityId::new(id(person))?))
-}
-
-fn subject(store: &Store, number: u64) -> PortResult<Of<SubjectId>> {
-    let (tenant, id) = person(store, number)?;
-    Ok((tenant, SubjectId::new(id.as_str())?))
 }
 
 fn session(store: &Store, row: u64) -> PortResult<Of<SessionDigest>> {
