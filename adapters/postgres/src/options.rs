@@ -261,6 +261,9 @@ impl PostgresOptions {
                 // role's defaults are.
                 ("default_transaction_isolation", "read committed".to_owned()),
                 ("default_transaction_read_only", "off".to_owned()),
+                // By default a statement that ran a few times gets one plan for all values: somebody
+                // with very many rows is then looked for as if everybody had few.
+                ("plan_cache_mode", "force_custom_plan".to_owned()),
                 // Frees the locks of a client that the network has swallowed.
                 ("idle_in_transaction_session_timeout", "60000".to_owned()),
             ]);

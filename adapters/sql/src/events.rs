@@ -305,8 +305,13 @@ impl EventStore for SqlEventStore {
         let (meant, mut values) = meant(tenant, filter, after);
         values.push(list.rows().into());
         let limit = values.len();
+        // Those about nobody are all alike by it, and Postgres follows its index only when told so.
+        let order = match filter.subjects {
+            EventSubjects::Nobody => "subject, position",
+            EventSubjects::Every | EventSubjects::Only(_) => "position",
+        };
         let columns = columns!();
-        let sql = format!("SELECT {columns} {meant} ORDER BY position LIMIT ${limit}");
+        let sql = format!("SELECT {columns} {meant} ORDER BY {order} LIMIT ${limit}");
         let rows = self.0.rows("event", sql, values).await?;
         list.page(events(&rows)?, |event| event.position)
     }

@@ -96,6 +96,8 @@ fn edge_values(edge: &Edge) -> Vec<Value> {
 struct Where {
     sql: String,
     values: Vec<Value>,
+    /// The columns that it fixes to one value.
+    fixed: Vec<&'static str>,
 }
 
 impl Where {
@@ -103,6 +105,7 @@ impl Where {
         Self {
             sql: "tenant = $1".to_owned(),
             values: values![tenant],
+            fixed: vec!["tenant"],
         }
     }
 
@@ -110,7 +113,16 @@ impl Where {
     fn is(mut self, column: &'static str, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
         self.sql += &format!(" AND {column} = ${}", self.values.len());
+        self.fixed.push(column);
         self
+    }
+
+    /// Those of a list's columns that it leaves open: by them a list is in the same order, and they
+    /// stand together in the index that begins with the others.
+    fn open(&self, order: &[&'static str]) -> Vec<&'static str> {
+        let mut open = order.to_vec();
+        open.retain(|column| !self.fixed.contains(column));
+        open
     }
 
     /// That the edge also is there at `now`.
@@ -121,11 +133,14 @@ impl Where {
         self
     }
 
-    /// That these columns together also come after these values.
-    fn after(mut self, columns: &'static str, values: Vec<Value>) -> Self {
-        let row = tuples(self.values.len() + 1, values.len(), 1);
-        self.values.extend(values);
-        self.sql += &format!(" AND ({columns}) > {row}");
+    /// That these columns of a list together also come after these values.
+    fn after(mut self, order: &[&'static str], values: Vec<Value>) -> Self {
+        let open = self.open(order);
+        let row = tuples(self.values.len() + 1, open.len(), 1);
+        let values = order.iter().zip(values);
+        let values = values.filter(|(column, _)| open.contains(column));
+        self.values.extend(values.map(|(_, value)| value));
+        self.sql += &format!(" AND ({}) > {row}", open.join(", "));
         self
     }
 
@@ -198,7 +213,7 @@ async fn check(
         Precondition::MustExist(filter) => (filter, true),
         Precondition::MustNotExist(filter) => (filter, false),
     };
-    let Where { sql, values } = Where::tenant(tenant).filter(filter).live(now);
+    let Where { sql, values, .. } = Where::tenant(tenant).filter(filter).live(now);
     let sql = format!("SELECT 1 FROM auth_relationships WHERE {sql} LIMIT 1");
     if tx.row("relationship", sql, values).await?.is_some() == must_exist {
         return Ok(());
@@ -278,7 +293,9 @@ impl SqlRelationshipStore {
 
     /// Removes at most so many of the edges of which `which` holds.
     async fn remove(&self, tenant: &TenantId, which: Where, at_most: u32) -> PortResult<u64> {
-        let Where { sql, mut values } = which;
+        let Where {
+            sql, mut values, ..
+        } = which;
         values.push(at_most.into());
         let limit = values.len();
         // Nobody else writes meanwhile: what is chosen is there.
@@ -307,7 +324,7 @@ impl SqlRelationshipStore {
         edge: &Edge,
         now: Timestamp,
     ) -> PortResult<Option<Row>> {
-        let Where { sql, values } = Where::tenant(tenant).edge(edge).live(now);
+        let Where { sql, values, .. } = Where::tenant(tenant).edge(edge).live(now);
         let sql = format!("SELECT {columns} FROM auth_relationships WHERE {sql}");
         self.0.row("relationship", sql, values).await
     }
@@ -316,10 +333,13 @@ impl SqlRelationshipStore {
     async fn list(
         &self,
         which: Where,
-        order: &'static str,
+        order: &[&'static str],
         list: &List<'_>,
     ) -> PortResult<Vec<Relationship>> {
-        let Where { sql, mut values } = which;
+        let order = which.open(order).join(", ");
+        let Where {
+            sql, mut values, ..
+        } = which;
         values.push(list.rows().into());
         let limit = values.len();
         let columns = columns!();
@@ -407,7 +427,7 @@ impl RelationshipStore for SqlRelationshipStore {
         now: Timestamp,
         request: &PageRequest,
     ) -> PortResult<Page<Relationship>> {
-        const ORDER: &str = "relation, object_type, object_id";
+        const ORDER: &[&str] = &["relation", "object_type", "object_id"];
         let object = subject.object();
         let parts = [
             "relationships.from",
@@ -443,7 +463,7 @@ impl RelationshipStore for SqlRelationshipStore {
         now: Timestamp,
         request: &PageRequest,
     ) -> PortResult<Page<Relationship>> {
-        const ORDER: &str = "relation, subject_type, subject_id, subject_relation";
+        const ORDER: &[&str] = &["relation", "subject_type", "subject_id", "subject_relation"];
         let parts = [
             "relationships.to",
             tenant.as_str(),

@@ -60,6 +60,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "tenants",
         sql: include_str!("schema/008_tenants.sql"),
     },
+    Migration {
+        number: 9,
+        name: "relationship types",
+        sql: include_str!("schema/009_relationship_types.sql"),
+    },
 ];
 
 /// What stands beside a table and keeps a rule or finds rows, as the steps declare it.
