@@ -25,6 +25,7 @@ mod kept;
 mod keystore;
 mod lists;
 mod organizations;
+mod outbox;
 mod policies;
 mod refresh_tokens;
 mod relationships;
@@ -77,6 +78,7 @@ impl MemoryAdapter {
             .with_events(self.clone())
             .with_relationships(self.clone())
             .with_organizations(self.clone())
+            .with_outbox(self.clone())
             .with_tenants(self.clone());
         match self.inside {
             None => ports.with_transactions(self.clone()),

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use portproof_ports::{
     Attributes, Code, CodeDigest, CodeKind, CredentialId, CredentialKind, CredentialPolicy, Edge,
     Entity, EntityId, EntityKind, Event, EventId, Expected, Family, FamilyId, Grant, GrantScope,
-    Identifier, Identity, IdentityId, Invitation, InvitationDigest, KeyId, LookupDigest,
-    Membership, Organization, OrganizationId, Policy, PolicyId, Position, RefreshDigest,
-    Relationship, Role, RoleId, Sequence, Session, SessionDigest, StoredKey, StreamId, SubjectId,
-    TenantId, Timestamp, UniqueKey, Version,
+    Identifier, Identity, IdentityId, Invitation, InvitationDigest, Item, ItemId, KeyId,
+    LookupDigest, Membership, Organization, OrganizationId, Policy, PolicyId, Position,
+    RefreshDigest, Relationship, Role, RoleId, Sequence, Session, SessionDigest, StoredKey,
+    StreamId, SubjectId, TenantId, Timestamp, UniqueKey, Version,
 };
 
 use crate::kept::KeptCredential;
@@ -75,6 +75,8 @@ pub(crate) struct Tenant {
     pub(crate) memberships: BTreeMap<(OrganizationId, IdentityId), Membership>,
     /// The invitations to those organizations.
     pub(crate) invitations: BTreeMap<InvitationDigest, Invitation>,
+
+    pub(crate) items: BTreeMap<ItemId, Item>,
 }
 
 /// Whether the version that is stored, if anything is, is what the caller of a save believes.

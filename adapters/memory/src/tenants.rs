@@ -120,6 +120,7 @@ fn purge(tenant: &mut Tenant, at_most: u64) -> u64 {
         organizations,
         memberships,
         invitations,
+        items,
     } = tenant;
 
     let mut left = at_most;
@@ -139,6 +140,7 @@ fn purge(tenant: &mut Tenant, at_most: u64) -> u64 {
     take(&mut left, || memberships.pop_first().is_some());
     take(&mut left, || organizations.pop_first().is_some());
     take(&mut left, || edges.pop_first().is_some());
+    take(&mut left, || items.pop_first().is_some());
     take(&mut left, || entities.pop_first().is_some());
     take(&mut left, || events.pop_first().is_some());
     if left > 0 {

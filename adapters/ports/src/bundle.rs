@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     AssignmentStore, CodeStore, CredentialStore, EntityStore, EventStore, IdentityStore, KeyStore,
-    OrganizationStore, PolicyStore, Port, RefreshTokenStore, RelationshipStore, SessionStore,
-    TenantStore, Transactions, transactions::Wrapped,
+    OrganizationStore, OutboxStore, PolicyStore, Port, PortResult, RefreshTokenStore,
+    RelationshipStore, SessionStore, TenantStore, Transactions, transactions::Wrapped,
 };
 
 /// What puts one thing, whichever port it is, in front of another: a recorder, a layer, a fault.
@@ -55,6 +55,16 @@ macro_rules! ports {
                     names.push("transactions");
                 }
                 names
+            }
+
+            /// What each of those that are offered, but for the transactions, answers when it is asked
+            /// whether it is ready.
+            pub async fn ready(&self) -> Vec<(&'static str, PortResult<()>)> {
+                let mut answers = Vec::new();
+                $(if let Some(port) = &self.$field {
+                    answers.push((stringify!($field), port.ready().await));
+                })*
+                answers
             }
 
             /// The same ports, each with something in front of it.
@@ -113,6 +123,8 @@ ports! {
     relationships: RelationshipStore, with_relationships;
     /// Who belongs to which organization.
     organizations: OrganizationStore, with_organizations;
+    /// What is to be done until it is done.
+    outbox: OutboxStore, with_outbox;
     /// Which tenants there are.
     tenants: TenantStore, with_tenants;
 }

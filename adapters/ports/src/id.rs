@@ -124,6 +124,10 @@ ids! {
     Relation = "relation";
     /// The id of an organization.
     OrganizationId = "organization id";
+    /// The id of an item in an outbox.
+    ItemId = "item id";
+    /// What kind of item it is, as the engine calls it: `webhook`, `email`.
+    ItemKind = "item kind";
     /// The name of an identity provider.
     ProviderId = "provider id";
     /// What a provider calls a subject of its own.

@@ -65,6 +65,8 @@ numbers! {
     /// in whichever stream.
     #[derive(Default)]
     Position = "position", from 0, shown "@{}";
+    /// How often an item of an outbox was claimed: 0 before the first time, one more with each.
+    Attempt = "attempt", from 0, shown "!{}";
 }
 
 impl Version {
@@ -101,6 +103,17 @@ impl Position {
     pub const START: Self = Self(0);
 
     /// The position after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl Attempt {
+    /// Of what nobody claimed yet.
+    pub const NONE: Self = Self(0);
+
+    /// The attempt after this one.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))

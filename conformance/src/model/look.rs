@@ -2,8 +2,9 @@
 
 use portproof_ports::{
     AssignmentStoreCall, CodeStoreCall, CredentialStoreCall, EntityStoreCall, EventStoreCall,
-    IdentityStoreCall, KeyStoreCall, OrganizationStoreCall, PolicyStoreCall, PortError, Ports,
-    RefreshTokenStoreCall, RelationshipStoreCall, SessionStoreCall, TenantId, TenantStoreCall,
+    IdentityStoreCall, KeyStoreCall, OrganizationStoreCall, OutboxStoreCall, PolicyStoreCall,
+    PortError, Ports, RefreshTokenStoreCall, RelationshipStoreCall, SessionStoreCall, TenantId,
+    TenantStoreCall,
 };
 
 use super::{Calls, Random, Size, settle, walk};
@@ -36,6 +37,7 @@ lookers! {
     "events": EventStoreCall;
     "relationships": RelationshipStoreCall;
     "organizations": OrganizationStoreCall;
+    "outbox": OutboxStoreCall;
     "tenants": TenantStoreCall;
 }
 

@@ -18,6 +18,7 @@ mod identity;
 mod keystore;
 mod look;
 mod organizations;
+mod outbox;
 mod policies;
 mod refresh_tokens;
 mod relationships;

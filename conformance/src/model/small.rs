@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, fmt};
 use portproof_ports::{
     AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, Email,
     EntityId, EntityKind, EventId, EventKind, Expected, FamilyId, Identifier, IdentityId, Invalid,
-    InvitationDigest, KeyId, LookupDigest, ObjectId, ObjectType, OrganizationId, PageRequest,
-    PasskeyBytes, PasswordHash, Phone, PolicyId, PrivateKey, ProviderId, ProviderSubject,
-    RefreshDigest, Relation, RoleId, RuleId, Scope, SealedBytes, SessionDigest, SessionRef, Slug,
-    Span, StreamId, SubjectId, TenantId, Text, Timestamp, UniqueName, UniqueValue, Username,
-    Version,
+    InvitationDigest, ItemId, ItemKind, KeyId, LookupDigest, ObjectId, ObjectType, OrganizationId,
+    PageRequest, PasskeyBytes, PasswordHash, Phone, PolicyId, PrivateKey, ProviderId,
+    ProviderSubject, RefreshDigest, Relation, RoleId, RuleId, Scope, SealedBytes, SessionDigest,
+    SessionRef, Slug, Span, StreamId, SubjectId, TenantId, Text, Timestamp, UniqueName,
+    UniqueValue, Username, Version,
 };
 use proptest::{
     collection, option,
@@ -186,6 +186,8 @@ few_ids! {
     ObjectId: "a" "A" "c:a" "_";
     Relation: "in" "In" "in " "i_";
     OrganizationId: "or" "Or" "or " "o_";
+    ItemId: "it" "It" "it " "i%";
+    ItemKind: "mail" "Mail";
     Slug: "ac" "ac-0" "a" "0";
     AttributeName: "at" "At" "__proto__" "a_";
     ProviderId: "idp" "IdP" "idp:7" "id%";
@@ -322,6 +324,17 @@ impl Few for PageRequest {
 /// Requests for first pages, of one size after the other, without end.
 pub(super) fn pages(size: Size) -> impl Iterator<Item = PageRequest> {
     PageRequest::few(size).into_iter().cycle()
+}
+
+/// How many at most, where it is told which: of calls at once each wants one.
+impl Few for u16 {
+    fn few(size: Size) -> Vec<Self> {
+        if size.in_turn {
+            vec![1, 2, 1000, 0]
+        } else {
+            vec![1]
+        }
+    }
 }
 
 /// How many at most: always more than there are, since which of them goes is nobody's contract.

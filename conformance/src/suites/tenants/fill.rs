@@ -7,19 +7,21 @@ use portproof_ports::{
     AttributeChange, AttributeName, BoundTo, ClientId, CodeDigest, CodeKind, CredentialId,
     CredentialKind, Edge, EdgeBatch, EdgeWrite, Email, EntityId, EntityKind, EventBatch, EventId,
     EventKind, Expected, ExpectedHead, FamilyId, GrantScope, Identifier, IdentityId, IdentityKind,
-    InvitationDigest, KeyId, KeyUse, LookupDigest, MemberRoles, NewCode, NewCredential, NewEntity,
-    NewEvent, NewFamily, NewGrant, NewIdentifier, NewIdentity, NewInvitation, NewKey,
-    NewMembership, NewOrganization, NewSession, ObjectId, ObjectRef, ObjectType, OldSecret,
-    OrganizationId, PasswordHash, PolicyDraft, PolicyId, PortError, Ports, PrivateKey, ProviderId,
-    ProviderSubject, RefreshDigest, Relation, Relationship, RoleDraft, RoleId, Scope, Secret,
-    SessionDigest, SessionRef, Slug, Span, StreamId, SubjectId, SubjectRef, TenantDraft, TenantId,
-    Text, UniqueKey, UniqueKeys, UniqueScope, Window,
+    InvitationDigest, ItemId, ItemKind, KeyId, KeyUse, LookupDigest, MemberRoles, NewCode,
+    NewCredential, NewEntity, NewEvent, NewFamily, NewGrant, NewIdentifier, NewIdentity,
+    NewInvitation, NewItem, NewKey, NewMembership, NewOrganization, NewSession, ObjectId,
+    ObjectRef, ObjectType, OldSecret, OrganizationId, PasswordHash, PolicyDraft, PolicyId,
+    PortError, Ports, PrivateKey, ProviderId, ProviderSubject, RefreshDigest, Relation,
+    Relationship, RoleDraft, RoleId, Scope, Secret, SessionDigest, SessionRef, Slug, Span,
+    StreamId, SubjectId, SubjectRef, TenantDraft, TenantId, Text, UniqueKey, UniqueKeys,
+    UniqueScope, Window,
 };
 
 use super::draft;
 use crate::{
     Failure,
     case::CaseFuture,
+    check::equal,
     suites::fixture::{START, day, document, minute},
 };
 
@@ -54,6 +56,7 @@ fillers! {
     events: events;
     relationships: edges;
     organizations: organizations;
+    outbox: items;
     tenants: tenants;
 }
 
@@ -410,6 +413,38 @@ async fn organizations(
         .accept(tenant, &two, &IdentityId::new("ada")?, START)
         .await?;
     Ok(5)
+}
+
+/// An item that waits, one that is claimed, one that is done, and one that was given up.
+async fn items(
+    store: &Store<dyn portproof_ports::OutboxStore>,
+    tenant: &TenantId,
+) -> Result<u64, Failure> {
+    let kind = ItemKind::new("mail")?;
+    for (id, due_at) in [("it", START), ("It", START), ("it ", START), ("i%", day(1))] {
+        let item = NewItem {
+            id: ItemId::new(id)?,
+            kind: kind.clone(),
+            due_at,
+            payload: document(id)?,
+        };
+        store.put(tenant, item, START).await?;
+    }
+    let claimed = store
+        .claim(tenant, &kind, 3, Span::minutes(1), START)
+        .await?;
+    for (item, is_hopeless) in claimed.iter().zip([true, false]) {
+        let claim = item.claim();
+        let held = if is_hopeless {
+            let trouble = Text::new("refused")?;
+            store.give_up(tenant, &claim, &trouble, minute(1)).await?
+        } else {
+            store.complete(tenant, &claim, minute(1)).await?
+        };
+        equal("whether the claim of who claimed it holds", &held, &true)?;
+    }
+    equal("how many were claimed", &claimed.len(), &3)?;
+    Ok(4)
 }
 
 async fn tenants(

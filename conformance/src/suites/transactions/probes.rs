@@ -61,6 +61,7 @@ pub(super) const PROBES: &[&dyn Probe] = &[
     &Events,
     &Relationships,
     &Organizations,
+    &Items,
     &Tenants,
 ];
 
@@ -87,9 +88,11 @@ macro_rules! port {
 }
 
 mod organizations;
+mod outbox;
 mod tenants;
 
 use organizations::Organizations;
+use outbox::Items;
 use tenants::Tenants;
 
 fn shown<T: fmt::Debug>(record: Option<T>) -> Option<String> {
