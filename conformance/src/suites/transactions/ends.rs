@@ -167,6 +167,13 @@ async fn kept_ports(w: &Bundle) -> Checked {
                 ErrorKind::Refused,
             )?;
         }
+        for (port, answer) in kept.ready().await {
+            fails(
+                &format!("asking {port} of a transaction that was {end} whether it is ready"),
+                answer,
+                ErrorKind::Refused,
+            )?;
+        }
     }
     w.ended("subject", false, "after all of them").await
 }

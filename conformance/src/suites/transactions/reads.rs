@@ -5,14 +5,20 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use portproof_ports::{Ports, in_transaction};
+use portproof_ports::{Ports, Tenant, TenantDraft, TenantId, TenantStore, Text, in_transaction};
 use tokio::task::yield_now;
 
 use super::Bundle;
-use crate::{Case, Checked, Failure, cases, check::some, rule};
+use crate::{
+    Case, Checked, Failure, cases,
+    check::{equal, holds, some},
+    rule,
+    suites::fixture::{START, document, minute},
+    walk,
+};
 
 pub(super) fn cases() -> Vec<Case<Ports>> {
-    cases![own_writes, all_or_nothing]
+    cases![own_writes, listed_tenants, repeatable, all_or_nothing]
 }
 
 /// Reads inside see what was written inside, by id, by what finds it and in lists, and what was
@@ -35,6 +41,124 @@ async fn own_writes(w: &Bundle) -> Checked {
         .await?;
     open.commit().await?;
     w.ended("subject", true, "after the commit").await
+}
+
+/// The list of tenants, which is that of all of them, shows inside what was stored before, and on top
+/// what was created, changed and purged inside; outside nobody sees that.
+///
+/// An engine that goes through its tenants within a transaction would leave out the one that it has
+/// just created, or meet one that it has purged.
+#[rule(
+    "transactions::reads::see_own_writes_in_the_list_of_tenants",
+    capability = "tenants",
+    source = "better-auth #7758: reads in a transaction went to another connection"
+)]
+async fn listed_tenants(w: &Bundle) -> Checked {
+    let draft = |name: &str| -> Result<TenantDraft, Failure> {
+        Ok(TenantDraft {
+            name: Text::new(name)?,
+            settings: document(name)?,
+        })
+    };
+    let outside = some("the port", w.first.tenants.clone())?;
+    let transactions = some("transactions", w.first.transactions.clone())?;
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(w.context.tenant()?);
+    }
+    let [kept, changed, purged, created] = ids.as_slice() else {
+        return Err(Failure::new("there are four tenants"));
+    };
+    for id in [kept, changed, purged] {
+        outside.create(id, draft("stored before")?, START).await?;
+    }
+    let before = listed(&*outside, &ids).await?;
+
+    let open = transactions.begin().await?;
+    let inside = some("the port", open.ports().tenants.clone())?;
+    // Before anything else, so that nothing has made it look at these tenants.
+    equal(
+        "the tenants inside, before any is changed",
+        &listed(&*inside, &ids).await?,
+        &before,
+    )?;
+    let version = some("the tenant", inside.get(changed).await?)?.version;
+    let now = minute(1);
+    inside
+        .update(changed, version, draft("changed")?, now)
+        .await?;
+    inside.purge(purged, 1000).await?;
+    inside.create(created, draft("created")?, now).await?;
+    let mut expected = Vec::new();
+    for id in &ids {
+        expected.extend(inside.get(id).await?);
+    }
+    expected.sort_by(|one, two| one.id.as_str().as_bytes().cmp(two.id.as_str().as_bytes()));
+    equal("how many there are inside", &expected.len(), &3)?;
+    equal(
+        "the tenants inside, after some were changed",
+        &listed(&*inside, &ids).await?,
+        &expected,
+    )?;
+    open.rollback().await;
+    let after = listed(&*some("the port", w.second.tenants.clone())?, &ids).await?;
+    equal("the tenants after it was rolled back", &after, &before)
+}
+
+/// Those of these tenants that a list has.
+async fn listed(store: &dyn TenantStore, ids: &[TenantId]) -> Result<Vec<Tenant>, Failure> {
+    // It is a list of everybody's tenants, those of other cases among them.
+    let list = |page| async move { store.list(&page).await };
+    let mut listed = walk::all(1000, list).await?;
+    listed.retain(|tenant| ids.contains(&tenant.id));
+    Ok(listed)
+}
+
+/// What is read inside stays what it was when the transaction first looked, whatever others commit
+/// meanwhile.
+///
+/// An engine that decides by two reads, of a user and of their block, decides by two states of which
+/// never was one.
+#[rule(
+    "transactions::reads::are_of_one_moment",
+    source = "the contract: reads see what was stored when the transaction first looked"
+)]
+async fn repeatable(w: &Bundle) -> Checked {
+    /// How often is looked while the others write, at most: where they wait for the transaction, they
+    /// write after its end.
+    const LOOKS: usize = 24;
+    let transactions = some("transactions", w.first.transactions.clone())?;
+    let few = w.few();
+    let open = transactions.begin().await?;
+    let inside = open.ports();
+    w.shows(inside, "subject", false, "inside, before others write it")
+        .await?;
+    let (ports, tenant, probes) = (Arc::clone(&w.second), w.tenant.clone(), w.probes.clone());
+    let others = tokio::spawn(async move {
+        for probe in probes {
+            probe.write(&ports, &tenant, "subject").await?;
+        }
+        Ok::<(), Failure>(())
+    });
+    for _ in 0..LOOKS {
+        for probe in &few {
+            let when = "inside, while others write it";
+            w.shows_of(*probe, inside, "subject", false, when).await?;
+        }
+        if others.is_finished() {
+            break;
+        }
+        yield_now().await;
+    }
+    w.shows(inside, "subject", false, "inside, after others wrote it")
+        .await?;
+    open.rollback().await;
+    let wrote = others.await;
+    holds(
+        matches!(wrote, Ok(Ok(()))),
+        format!("others can write what a transaction looked at, got {wrote:?}"),
+    )?;
+    w.ended("subject", true, "after others wrote it").await
 }
 
 /// Who reads outside sees all that a transaction wrote or nothing of it, at every moment, and never

@@ -14,8 +14,8 @@ use portproof::mutants::faulty;
 use portproof_memory::MemoryAdapter;
 use portproof_ports::{
     IdentityStoreAnswer, IdentityStoreCall, NewIdentity, PolicyStore, Port, PortCall, PortError,
-    PortResult, Ports, PortsTransaction, SessionStore, TenantId, UniqueKey, UniqueScope, Wrap,
-    async_trait,
+    PortResult, Ports, PortsTransaction, SessionStore, SessionStoreAnswer, TenantId, UniqueKey,
+    UniqueScope, Wrap, async_trait,
 };
 use tokio::task::yield_now;
 
@@ -140,6 +140,23 @@ impl Fault for GoesOn {
     }
 }
 
+/// After the end of a transaction its sessions are ready for more.
+#[derive(Clone, Default)]
+pub(super) struct StaysReady;
+
+impl Fault for StaysReady {
+    fn inside(&mut self, _outside: &Ports, inside: &mut Ports) {
+        inside.session = inside.session.take().map(|port| {
+            faulty(port, |port, call| async move {
+                if call.method() == "ready" {
+                    return Ok(SessionStoreAnswer::Ready(()));
+                }
+                port.call(call).await
+            })
+        });
+    }
+}
+
 /// As if each that was not committed kept one of sixteen connections.
 #[derive(Clone, Default)]
 pub(super) struct Leaks(Arc<AtomicUsize>);
@@ -179,6 +196,63 @@ impl Fault for ReadsOutside {
             })
         });
     }
+}
+
+/// What is not stored inside is looked for outside.
+#[derive(Clone, Default)]
+pub(super) struct SeesOthers;
+
+impl Fault for SeesOthers {
+    fn inside(&mut self, outside: &Ports, inside: &mut Ports) {
+        let outside = outside.session.clone();
+        inside.session = inside.session.take().map(|port| {
+            faulty(port, move |port, call| {
+                let outside = outside.clone();
+                async move {
+                    match (port.call(call.clone()).await, outside) {
+                        (Ok(SessionStoreAnswer::Get(None)), Some(outside)) => {
+                            outside.call(call).await
+                        }
+                        (answer, _) => answer,
+                    }
+                }
+            })
+        });
+    }
+}
+
+/// Whatever is done inside, the list of tenants is that outside.
+#[derive(Clone, Default)]
+pub(super) struct ListsOutside;
+
+impl Fault for ListsOutside {
+    fn inside(&mut self, outside: &Ports, inside: &mut Ports) {
+        list_tenants_of(outside, inside);
+    }
+}
+
+/// Inside no tenants are listed.
+#[derive(Clone, Default)]
+pub(super) struct ListsNone;
+
+impl Fault for ListsNone {
+    fn inside(&mut self, _outside: &Ports, inside: &mut Ports) {
+        list_tenants_of(&MemoryAdapter::new().ports(), inside);
+    }
+}
+
+/// Lists these ports' tenants inside.
+fn list_tenants_of(ports: &Ports, inside: &mut Ports) {
+    let listed = ports.tenants.clone();
+    inside.tenants = inside.tenants.take().map(|port| {
+        faulty(port, move |port, call| {
+            let port = match &listed {
+                Some(listed) if call.method() == "list" => Arc::clone(listed),
+                _ => port,
+            };
+            async move { port.call(call).await }
+        })
+    });
 }
 
 /// All ports inside are those outside.

@@ -11,8 +11,8 @@ use portproof_ports::{PortError, PortResult, Ports, PortsTransaction, Transactio
 
 use faults::{
     Aborts, CommitsDrops, CommitsErrors, CommitsPanics, ForgetsAPort, GoesOn, HalfCalls,
-    LacksAPort, LastOneWins, Leaks, LosersWrite, LosesOneOfTwo, Nests, NoneAtAll, OneOutside,
-    OneTenant, OwnKeysOnly, ReadsOutside, TwoSteps,
+    LacksAPort, LastOneWins, Leaks, ListsNone, ListsOutside, LosersWrite, LosesOneOfTwo, Nests,
+    NoneAtAll, OneOutside, OneTenant, OwnKeysOnly, ReadsOutside, SeesOthers, StaysReady, TwoSteps,
 };
 
 mod faults;
@@ -44,6 +44,10 @@ pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
             "transactions::kept_ports_go_on",
             "transactions::end::kept_ports_are_refused",
         ),
+        mutant::<StaysReady>(
+            "transactions::kept_ports_are_ready",
+            "transactions::end::kept_ports_are_refused",
+        ),
         mutant::<Leaks>(
             "transactions::undone_ones_keep_a_connection",
             "transactions::turns::leave_all_in_order",
@@ -61,6 +65,18 @@ pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
             "transactions::reads::see_own_writes",
         )
         .re_enacts("better-auth #7758: the root connection was used inside of a transaction"),
+        mutant::<ListsOutside>(
+            "transactions::tenants_are_listed_outside",
+            "transactions::reads::see_own_writes_in_the_list_of_tenants",
+        ),
+        mutant::<ListsNone>(
+            "transactions::no_tenants_are_listed",
+            "transactions::reads::see_own_writes_in_the_list_of_tenants",
+        ),
+        mutant::<SeesOthers>(
+            "transactions::reads_see_what_others_commit",
+            "transactions::reads::are_of_one_moment",
+        ),
         mutant::<NoneAtAll>(
             "transactions::there_are_none",
             "transactions::reads::see_all_or_nothing_outside",
