@@ -5,7 +5,7 @@
 //! nobody ever gets a connection with somebody else's transaction on it. That is also why the pool's
 //! own transactions are of no use here: one whose `BEGIN` is dropped goes back to the pool.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use async_trait::async_trait;
 
@@ -23,6 +23,11 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
 
     /// Which SQL the database speaks.
     fn dialect(&self) -> Dialect;
+
+    /// How long an answer may take before the connection is taken for lost: longer than a statement
+    /// may take, locks included. A database ends slow statements by itself; one that is stopped, or
+    /// behind a network that swallows everything, does not.
+    fn patience(&self) -> Duration;
 
     /// A connection that was alive a moment ago, when there is one within the time that the pool
     /// gives it.
@@ -62,31 +67,55 @@ pub struct Pooled<D>(pub D);
 
 impl<D: Driver> Pooled<D> {
     async fn lease(&self) -> Result<Lease<D>, Failure> {
-        let connection = self.0.acquire().await?;
-        Ok(Lease(Some(connection)))
+        Ok(Lease {
+            connection: Some(self.0.acquire().await?),
+            patience: self.0.patience(),
+        })
     }
 }
 
 /// A connection, lent out: closed when dropped, unless it is given back.
-struct Lease<D: Driver>(Option<D::Connection>);
+struct Lease<D: Driver> {
+    connection: Option<D::Connection>,
+    patience: Duration,
+}
+
+/// An answer that comes in time.
+async fn in_time<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let answer = tokio::time::timeout(patience, answer).await;
+    answer.unwrap_or(Err(Failure::Lost))
+}
 
 impl<D: Driver> Lease<D> {
     async fn run(&mut self, statement: &Statement) -> Result<Answer, Failure> {
-        D::run(self.0.as_mut().ok_or(Failure::Lost)?, statement).await
+        let connection = self.connection.as_mut().ok_or(Failure::Lost)?;
+        in_time(self.patience, D::run(connection, statement)).await
     }
 
     async fn script(&mut self, sql: Cow<'static, str>) -> Result<(), Failure> {
-        D::script(self.0.as_mut().ok_or(Failure::Lost)?, sql).await
+        let connection = self.connection.as_mut().ok_or(Failure::Lost)?;
+        // A migration may wait for another one, and work for long: there is a `;` in it. What begins,
+        // marks and ends a transaction is a few words.
+        let is_migration = sql.contains(';') && sql != NEXT_MARK;
+        let done = D::script(connection, sql);
+        if is_migration {
+            done.await
+        } else {
+            in_time(self.patience, done).await
+        }
     }
 
     fn give_back(mut self) {
-        drop(self.0.take());
+        drop(self.connection.take());
     }
 }
 
 impl<D: Driver> Drop for Lease<D> {
     fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
+        if let Some(connection) = self.connection.take() {
             D::close(connection);
         }
     }
@@ -145,6 +174,9 @@ impl<D: Driver> Backend for Pooled<D> {
     }
 }
 
+/// Sets the mark of a transaction that has one anew.
+const NEXT_MARK: &str = "RELEASE SAVEPOINT marked; SAVEPOINT marked";
+
 struct Open<D: Driver> {
     lease: Lease<D>,
     failed: bool,
@@ -167,7 +199,7 @@ impl<D: Driver> Transaction for Open<D> {
 
     async fn mark(&mut self) -> Result<(), Failure> {
         let mark = if self.marked {
-            "RELEASE SAVEPOINT marked; SAVEPOINT marked"
+            NEXT_MARK
         } else {
             "SAVEPOINT marked"
         };
@@ -198,5 +230,82 @@ impl<D: Driver> Transaction for Open<D> {
         if self.lease.script("ROLLBACK".into()).await.is_ok() {
             self.lease.give_back();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::pending,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
+    use super::*;
+
+    /// A database that lets everybody in, and answers nobody.
+    #[derive(Clone, Debug, Default)]
+    struct Stalled {
+        closed: Arc<AtomicUsize>,
+    }
+
+    #[async_trait]
+    impl Driver for Stalled {
+        type Connection = Self;
+
+        fn dialect(&self) -> Dialect {
+            Dialect::Sqlite
+        }
+
+        fn patience(&self) -> Duration {
+            Duration::from_secs(35)
+        }
+
+        async fn acquire(&self) -> Result<Self, Failure> {
+            Ok(self.clone())
+        }
+
+        fn close(connection: Self) {
+            connection.closed.fetch_add(1, Ordering::SeqCst);
+        }
+
+        async fn run(_: &mut Self, _: &Statement) -> Result<Answer, Failure> {
+            pending().await
+        }
+
+        async fn script(_: &mut Self, _: Cow<'static, str>) -> Result<(), Failure> {
+            pending().await
+        }
+    }
+
+    /// Each attempt takes as long as a connection is waited for, and closes it.
+    #[tokio::test(start_paused = true)]
+    async fn a_database_that_stalls_is_lost() {
+        let stalled = Stalled::default();
+        let pooled = Pooled(stalled.clone());
+        let statement = Statement::new("SELECT 1", Vec::new());
+        let began = tokio::time::Instant::now();
+        assert!(matches!(pooled.write(&statement).await, Err(Failure::Lost)));
+        assert_eq!(began.elapsed().as_secs(), 35);
+        assert!(matches!(pooled.read(&statement).await, Err(Failure::Lost)));
+        assert_eq!(began.elapsed().as_secs(), 3 * 35);
+        let begun = pooled.begin(Isolation::Snapshot).await;
+        assert!(matches!(begun, Err(Failure::Lost)));
+        assert_eq!(began.elapsed().as_secs(), 5 * 35);
+        assert_eq!(stalled.closed.load(Ordering::SeqCst), 5);
+    }
+
+    /// The scripts that a migration runs are waited for; the next mark of a transaction is not.
+    #[tokio::test(start_paused = true)]
+    async fn a_migration_may_take_long() {
+        let pooled = Pooled(Stalled::default());
+        let day = Duration::from_secs(86_400);
+        let mut lease = pooled.lease().await.unwrap();
+        let migration = lease.script("CREATE TABLE a (b); CREATE TABLE c (d);".into());
+        assert!(tokio::time::timeout(day, migration).await.is_err());
+        let marked = tokio::time::timeout(day, lease.script(NEXT_MARK.into())).await;
+        assert!(matches!(marked, Ok(Err(Failure::Lost))));
     }
 }

@@ -1,6 +1,6 @@
 //! How to run a statement on an SQLite file.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -16,7 +16,11 @@ use crate::{
 
 /// Connections to one file: for reading it, or for writing it, too.
 #[derive(Debug)]
-pub(crate) struct SqliteDriver(pub(crate) SqlitePool);
+pub(crate) struct SqliteDriver {
+    pub(crate) pool: SqlitePool,
+    /// How long an answer may take: more than it may wait for another process's lock.
+    pub(crate) patience: Duration,
+}
 
 #[async_trait]
 impl Driver for SqliteDriver {
@@ -26,15 +30,17 @@ impl Driver for SqliteDriver {
         Dialect::Sqlite
     }
 
+    fn patience(&self) -> Duration {
+        self.patience
+    }
+
     async fn acquire(&self) -> Result<Self::Connection, Failure> {
-        self.0
-            .acquire()
-            .await
-            .map_err(|error| match failure(&error) {
-                // Nothing was lost: there was no connection.
-                Failure::Lost => Failure::unavailable("the file cannot be opened"),
-                failure => failure,
-            })
+        let connection = self.pool.acquire().await;
+        connection.map_err(|error| match failure(&error) {
+            // Nothing was lost: there was no connection.
+            Failure::Lost => Failure::unavailable("the file cannot be opened"),
+            failure => failure,
+        })
     }
 
     fn close(connection: Self::Connection) {

@@ -38,6 +38,7 @@ pub struct SqliteOptions {
     path: PathBuf,
     readers: u16,
     synchronous: Synchronous,
+    statement_timeout: Duration,
     busy_timeout: Duration,
     acquire_timeout: Duration,
     migrate: bool,
@@ -51,6 +52,7 @@ impl SqliteOptions {
             path: path.to_owned(),
             readers: 4,
             synchronous: Synchronous::Normal,
+            statement_timeout: Duration::from_secs(30),
             busy_timeout: Duration::from_secs(5),
             acquire_timeout: Duration::from_secs(10),
             migrate: true,
@@ -70,6 +72,15 @@ impl SqliteOptions {
     #[must_use]
     pub const fn synchronous(mut self, synchronous: Synchronous) -> Self {
         self.synchronous = synchronous;
+        self
+    }
+
+    /// How long a statement may take; 30 seconds unless said otherwise. One that was not done by then
+    /// is given the [`busy_timeout`](Self::busy_timeout) on top, and then its connection is taken for
+    /// lost and closed: what it wrote without having committed is undone.
+    #[must_use]
+    pub const fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.statement_timeout = timeout;
         self
     }
 
@@ -171,7 +182,10 @@ impl SqliteOptions {
             .max_connections(size.into())
             .acquire_timeout(self.acquire_timeout)
             .connect_lazy_with(options);
-        Pooled(SqliteDriver(pool))
+        Pooled(SqliteDriver {
+            pool,
+            patience: self.statement_timeout + self.busy_timeout,
+        })
     }
 
     fn check(&self) -> Result<(), ConnectError> {
@@ -183,8 +197,13 @@ impl SqliteOptions {
         if self.busy_timeout > longest {
             return out_of_bounds("busy_timeout", "is longer than a day");
         }
-        if self.acquire_timeout < Duration::from_millis(1) || self.acquire_timeout > longest {
-            return out_of_bounds("acquire_timeout", "is outside a millisecond to a day");
+        for (option, timeout) in [
+            ("statement_timeout", self.statement_timeout),
+            ("acquire_timeout", self.acquire_timeout),
+        ] {
+            if timeout < Duration::from_millis(1) || timeout > longest {
+                return out_of_bounds(option, "is outside a millisecond to a day");
+            }
         }
         if self.previous_keystore_password.is_some() && self.keystore_password.is_none() {
             return out_of_bounds(
@@ -269,6 +288,14 @@ mod tests {
             Err(ConnectError::Option {
                 option: "readers",
                 problem: "is outside 1 to 1000"
+            })
+        );
+        let options = SqliteOptions::new(Path::new("a.db"));
+        assert_eq!(
+            options.statement_timeout(Duration::ZERO).check(),
+            Err(ConnectError::Option {
+                option: "statement_timeout",
+                problem: "is outside a millisecond to a day"
             })
         );
     }

@@ -83,6 +83,10 @@ impl<D: Driver, const LEAKS: bool> Driver for Waiting<D, LEAKS> {
         self.0.dialect()
     }
 
+    fn patience(&self) -> Duration {
+        self.0.patience()
+    }
+
     async fn acquire(&self) -> Result<Self::Connection, Failure> {
         let connection = self.0.acquire().await;
         yield_now().await;

@@ -5,6 +5,7 @@ use std::{
     env,
     process::{Command, Stdio, exit},
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -62,6 +63,10 @@ impl<D: Driver> Driver for Dying<D> {
 
     fn dialect(&self) -> Dialect {
         self.0.dialect()
+    }
+
+    fn patience(&self) -> Duration {
+        self.0.patience()
     }
 
     async fn acquire(&self) -> Result<Self::Connection, Failure> {
