@@ -124,8 +124,18 @@ impl Database {
         sql: impl Into<Cow<'static, str>>,
         values: Vec<Value>,
     ) -> PortResult<Option<Row>> {
+        Ok(self.write_rows(record, sql, values).await?.pop())
+    }
+
+    /// Runs one writing statement with `RETURNING`; answers the rows that it wrote, in no order.
+    pub(crate) async fn write_rows(
+        &self,
+        record: &'static str,
+        sql: impl Into<Cow<'static, str>>,
+        values: Vec<Value>,
+    ) -> PortResult<Vec<Row>> {
         let answer = self.write_any(Statement::new(sql, values)).await?;
-        Ok(rows_of(record, answer).pop())
+        Ok(rows_of(record, answer))
     }
 
     /// Runs `work` in a transaction that sees the latest there is; see

@@ -32,6 +32,7 @@ pub mod identity;
 pub mod keystore;
 pub mod migrate;
 pub mod organizations;
+pub mod outbox;
 mod paging;
 pub mod policies;
 pub mod pool;
@@ -57,6 +58,7 @@ pub use identity::SqlIdentityStore;
 pub use keystore::SqlKeyStore;
 pub use migrate::{MigrateError, migrate};
 pub use organizations::SqlOrganizationStore;
+pub use outbox::SqlOutboxStore;
 pub use policies::SqlPolicyStore;
 pub use pool::{Driver, Pooled};
 pub use refresh_tokens::SqlRefreshTokenStore;
@@ -91,6 +93,7 @@ fn stores(database: &Database, sealing: Option<&Sealing>) -> Ports {
         .with_events(SqlEventStore(database.clone()))
         .with_relationships(SqlRelationshipStore(database.clone()))
         .with_organizations(SqlOrganizationStore(database.clone()))
+        .with_outbox(SqlOutboxStore(database.clone()))
         .with_tenants(SqlTenantStore(database.clone()));
     match sealing {
         Some(sealing) => ports.with_keystore(SqlKeyStore {

@@ -65,6 +65,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "relationship types",
         sql: include_str!("schema/009_relationship_types.sql"),
     },
+    Migration {
+        number: 10,
+        name: "outbox",
+        sql: include_str!("schema/010_outbox.sql"),
+    },
 ];
 
 /// What stands beside a table and keeps a rule or finds rows, as the steps declare it.
@@ -146,6 +151,7 @@ unique! {
     "auth_organizations_slug" ("auth_organizations.tenant, auth_organizations.slug") => already_exists("slug");
     "auth_memberships_pkey" ("auth_memberships.tenant, auth_memberships.organization, auth_memberships.identity") => already_exists("membership");
     "auth_invitations_pkey" ("auth_invitations.tenant, auth_invitations.id") => already_exists("invitation");
+    "auth_outbox_pkey" ("auth_outbox.tenant, auth_outbox.id") => already_exists("item");
     "auth_tenants_pkey" ("auth_tenants.tenant") => already_exists("tenant");
 }
 
@@ -223,6 +229,7 @@ tenant_tables! {
         "subject_type, subject_id, subject_relation, relation, object_type, object_id"
     );
     Notes "auth_graphs" ("tenant");
+    Records "auth_outbox" ("id");
     Records "auth_entities" ("kind, id");
     Parts "auth_entity_keys" ("kind, name, value, scope");
     Records "auth_events" ("position");

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use portproof_ports::{
-    AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, EntityId,
-    EntityKind, EventId, EventKind, FamilyId, IdentityId, InvitationDigest, KeyId, LookupDigest,
-    ObjectId, ObjectType, OrganizationId, PolicyId, PortError, PortResult, Position, RefreshDigest,
-    Relation, RoleId, Sequence, SessionDigest, SessionRef, Span, StreamId, SubjectId, TenantId,
-    Text, Timestamp, UniqueValue, Version,
+    Attempt, AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document,
+    EntityId, EntityKind, EventId, EventKind, FamilyId, IdentityId, InvitationDigest, ItemId,
+    ItemKind, KeyId, LookupDigest, ObjectId, ObjectType, OrganizationId, PolicyId, PortError,
+    PortResult, Position, RefreshDigest, Relation, RoleId, Sequence, SessionDigest, SessionRef,
+    Span, StreamId, SubjectId, TenantId, Text, Timestamp, UniqueValue, Version,
 };
 use serde::de::DeserializeOwned;
 
@@ -114,6 +114,7 @@ bound! {
     Counter, Int, value => Self::Int(value.get());
     Sequence, Int, value => Self::Int(value.get());
     Position, Int, value => Self::Int(value.get());
+    Attempt, Int, value => Self::Int(value.get());
     &SessionDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &CodeDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
     &RefreshDigest, Bytes, value => Self::Bytes(value.as_bytes().to_vec());
@@ -229,6 +230,7 @@ integers! {
     Counter: Counter::new;
     Sequence: Sequence::new;
     Position: Position::new;
+    Attempt: Attempt::new;
 }
 
 macro_rules! digests {
@@ -260,7 +262,8 @@ macro_rules! ids {
 
 ids! {
     TenantId IdentityId CredentialId KeyId PolicyId RoleId SubjectId AttributeName ClientId CodeKind
-    FamilyId SessionRef EntityKind EntityId UniqueValue EventId EventKind StreamId ObjectType ObjectId Relation OrganizationId Text
+    FamilyId SessionRef EntityKind EntityId UniqueValue EventId EventKind StreamId ObjectType ObjectId Relation OrganizationId
+    ItemId ItemKind Text
 }
 
 /// The names under which the variants of an enum are stored.
