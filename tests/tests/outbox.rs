@@ -1,11 +1,13 @@
-//! Leases and an outbox, made of entities and events: neither needs a port of its own.
+//! What an engine makes of several ports: leases, a log that one worker at a time follows, and an
+//! outbox that many empty.
 //!
-//! An entity says who works on something, and until when. Whoever takes it, keeps it or gives it back
-//! puts the version that it saw: of two workers one gets it, and one that was away for too long moves
-//! nothing any more. So the version is the fencing token.
+//! A lease is an entity that says who works on something, and until when. Whoever takes it, keeps it
+//! or gives it back puts the version that it saw: of two workers one gets it, and one that was away for
+//! too long moves nothing any more. So the version is the fencing token. The worker whose turn it is
+//! may follow the events, in their order, from the position that the turn remembers.
 //!
-//! What a change is to be told by is an event that is written with it, in one transaction. The worker
-//! whose turn it is reads on from the position that the turn remembers, and moves that as it goes.
+//! Where order is of no matter, and one item that fails must not hold up the rest, there is the outbox:
+//! what a change is to be told by is an item that is put with it, in one transaction.
 
 #![expect(
     clippy::unwrap_used,
@@ -16,7 +18,7 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicUsize, Ordering},
     },
 };
 
@@ -62,6 +64,7 @@ struct Worker {
     tenant: TenantId,
     turns: Entities<Turn>,
     events: Arc<dyn EventStore>,
+    outbox: Arc<dyn OutboxStore>,
 }
 
 impl Worker {
@@ -159,6 +162,7 @@ impl Stage {
             tenant: self.tenant.clone(),
             turns: Entities::new(ports.entities.clone().unwrap()),
             events: ports.events.clone().unwrap(),
+            outbox: ports.outbox.clone().unwrap(),
         }
     }
 
@@ -185,7 +189,11 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(second * 1_000_000).unwrap()
 }
 
-/// Someone is signed up, and that is told in the same transaction; again when it was lost to another.
+fn webhook() -> ItemKind {
+    ItemKind::new("webhook").unwrap()
+}
+
+/// Someone is signed up, and that is noted and is to be told, in the same transaction; again when it was lost to another.
 async fn sign_up(ports: &Ports, tenant: &TenantId, id: &str, fails: bool) -> PortResult<bool> {
     loop {
         let done = in_transaction(ports, |inside| async move {
@@ -202,11 +210,19 @@ async fn sign_up(ports: &Ports, tenant: &TenantId, id: &str, fails: bool) -> Por
                 occurred_at: at(0),
                 payload: Document::from_json("{}")?,
             });
+            let item = NewItem {
+                id: ItemId::new(id)?,
+                kind: webhook(),
+                due_at: at(0),
+                payload: Document::from_json("{}")?,
+            };
             let (identities, events) = (inside.identity.unwrap(), inside.events.unwrap());
+            let outbox = inside.outbox.unwrap();
             let stream = StreamId::new(id)?;
             identities.create(tenant, identity, at(0)).await?;
             let absent = ExpectedHead::Absent;
             events.append(tenant, &stream, absent, &told, at(0)).await?;
+            outbox.put(tenant, item, at(0)).await?;
             if fails {
                 return Err(PortError::refused("sign-up", "was given up"));
             }
@@ -271,84 +287,99 @@ async fn a_dead_workers_turn_comes_back(stage: &Stage) {
     assert_eq!(kept, Ok(Some(taken)));
 }
 
-/// While some sign up, workers hand out what is told: of each that was signed up, once, in order, and
-/// of nobody else.
+/// While some sign up, workers tell of it: of everybody who was signed up, and of nobody else. Some
+/// workers die at it, and some are sent away at first: what they had comes back.
 async fn an_outbox_tells_of_every_change(stage: &Stage) {
     const PEOPLE: usize = 40;
-    let told: Arc<Mutex<Vec<Event>>> = Arc::default();
-    // Half a lease passes with every look at the clock, so that turns are lost to others all the time.
-    let clock = Arc::new(AtomicI64::new(0));
-    let everything = &EventFilter::EVERYTHING;
-    let worker = stage.worker(0);
-    let before = worker.events.count(&stage.tenant, everything);
-    let before = usize::try_from(before.await.unwrap()).unwrap();
-
     let mut signing = JoinSet::new();
     for number in 0..4 {
         let (ports, tenant) = (stage.handles[number % 2].clone(), stage.tenant.clone());
         signing.spawn(async move {
-            let mut signed_up = 0;
+            let mut signed_up = Vec::new();
             for person in (number..PEOPLE).step_by(4) {
-                let fails = person % 5 == 0;
-                let done = sign_up(&ports, &tenant, &format!("person {person}"), fails).await;
-                signed_up += usize::from(done.unwrap());
+                let id = format!("person {person}");
+                if sign_up(&ports, &tenant, &id, person % 5 == 0)
+                    .await
+                    .unwrap()
+                {
+                    signed_up.push(id);
+                }
             }
             signed_up
         });
     }
-    let expected = before + PEOPLE - PEOPLE / 5;
+
+    let expected = PEOPLE - PEOPLE / 5;
+    let done = Arc::new(AtomicUsize::new(0));
+    // A third of a lease passes with every look at the clock.
+    let clock = Arc::new(AtomicI64::new(0));
+    let claims: Arc<Mutex<Vec<Claim>>> = Arc::default();
     let mut working = JoinSet::new();
     for number in 0..WORKERS {
-        let (worker, told, clock) = (stage.worker(number), Arc::clone(&told), Arc::clone(&clock));
+        let (worker, done) = (stage.worker(number), Arc::clone(&done));
+        let (clock, claims) = (Arc::clone(&clock), Arc::clone(&claims));
         working.spawn(async move {
-            while told.lock().await.len() < expected {
+            let (outbox, tenant) = (&worker.outbox, &worker.tenant);
+            let mut told = Vec::new();
+            while done.load(Ordering::SeqCst) < expected {
                 tokio::task::yield_now().await;
-                let now = at(clock.fetch_add(30, Ordering::Relaxed));
-                let Some(turn) = worker.claim("webhooks", now).await.unwrap() else {
-                    continue;
-                };
-                let batch = worker.next(&turn, 3).await.unwrap();
-                let last = batch
-                    .last()
-                    .map_or(turn.record.done, |event| event.position);
-                // Moved on first, so that none is told twice, and one that a worker dies at is lost; who
-                // tells first loses none, and may tell one twice.
-                let Some(turn) = worker.renew(&turn, last, now).await.unwrap() else {
-                    continue;
-                };
-                told.lock().await.extend(batch);
-                // A third never gives a turn back.
-                if number % 3 > 0 {
-                    worker.release(&turn, now).await.unwrap();
+                let now = at(clock.fetch_add(20, Ordering::Relaxed));
+                let claimed = outbox.claim(tenant, &webhook(), 3, LEASE, now).await;
+                for item in claimed.unwrap() {
+                    let claim = item.claim();
+                    let person = item.id.as_str().split(' ').next_back();
+                    let person: usize = person.unwrap().parse().unwrap();
+                    claims.lock().await.push(claim.clone());
+                    match (person % 3, item.attempts.get()) {
+                        // It dies.
+                        (1, 1) => {}
+                        // It is sent away.
+                        (2, 1 | 2) => {
+                            let (due_at, why) = (now.after(LEASE), Text::new("503").unwrap());
+                            let put_back = outbox.put_back(tenant, &claim, due_at, &why);
+                            put_back.await.unwrap();
+                        }
+                        _ => {
+                            if outbox.complete(tenant, &claim, now).await.unwrap() {
+                                told.push(item.id.as_str().to_owned());
+                                done.fetch_add(1, Ordering::SeqCst);
+                            }
+                        }
+                    }
                 }
             }
+            told
         });
     }
-    let signed_up: usize = signing.join_all().await.into_iter().sum();
-    assert_eq!(before + signed_up, expected);
-    working.join_all().await;
+    let mut signed_up: Vec<_> = signing.join_all().await.into_iter().flatten().collect();
+    let mut told: Vec<_> = working.join_all().await.into_iter().flatten().collect();
+    signed_up.sort();
+    told.sort();
+    assert_eq!(signed_up.len(), expected);
+    assert_eq!(told, signed_up);
 
-    let mut told = std::mem::take(&mut *told.lock().await);
-    // Who renewed and who told may be in another order.
-    told.sort_by_key(|event| event.position);
-    assert!(told.windows(2).all(|two| two[0].position < two[1].position));
-    assert_eq!(told.len(), expected);
-    let identities = stage.handles[0].identity.clone().unwrap();
-    for event in &told {
-        let id = IdentityId::new(event.id.as_str()).unwrap();
-        let identity = identities.get(&stage.tenant, &id).await.unwrap();
-        assert!(
-            identity.is_some(),
-            "{id:?} is told of, and was not signed up"
-        );
+    let mut claims: Vec<_> = std::mem::take(&mut *claims.lock().await)
+        .into_iter()
+        .map(|claim| (claim.item, claim.attempt))
+        .collect();
+    let all = claims.len();
+    claims.sort();
+    claims.dedup();
+    assert_eq!(claims.len(), all, "an attempt had two workers");
+    // Of 32 people 11 are of a worker that dies, and 10 are sent away twice.
+    assert!(all >= expected + 11 + 2 * 10, "{all} claims");
+    let outbox = stage.handles[0].outbox.clone().unwrap();
+    for id in signed_up {
+        let id = ItemId::new(id).unwrap();
+        let item = outbox.get(&stage.tenant, &id).await.unwrap().unwrap();
+        assert!(matches!(item.state, ItemState::Done { .. }), "{item:?}");
     }
 }
 
 async fn all(target: impl Target) {
-    let stage = Stage::of(&target).await;
-    one_has_the_turn(&stage).await;
-    a_dead_workers_turn_comes_back(&stage).await;
-    an_outbox_tells_of_every_change(&stage).await;
+    one_has_the_turn(&Stage::of(&target).await).await;
+    a_dead_workers_turn_comes_back(&Stage::of(&target).await).await;
+    an_outbox_tells_of_every_change(&Stage::of(&target).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

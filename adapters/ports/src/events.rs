@@ -235,9 +235,9 @@ impl EventFilter {
 /// been able to see all before it. So a reader that remembers the last position it saw, and asks for
 /// what is after it, misses nothing, however many append at once.
 ///
-/// So they are an *outbox* too: what somebody must be told of is appended in the
-/// [transaction](crate::Transactions) that does it, and whoever has the lease, an
-/// [entity](crate::EntityStore) that remembers the last position, reads on from there.
+/// Whoever must be told of everything, in order, follows them: one worker at a time, who has a lease, an
+/// [entity](crate::EntityStore) that remembers the last position. What may fail one by one is an item
+/// of the [outbox](crate::OutboxStore).
 ///
 /// An event names a subject without needing a stored one: references are the engine's job.
 #[port("events")]
