@@ -41,7 +41,8 @@ sequences adapter="memory" count="300" seed="0":
         --rule identity::random --rule session::random --rule credentials::random --rule keystore::random \
         --rule policies::random --rule assignments::random --rule codes::random \
         --rule refresh_tokens::random --rule entities::random --rule events::random \
-        --rule relationships::random --rule organizations::random --rule tenants::random
+        --rule relationships::random --rule organizations::random --rule outbox::random \
+        --rule tenants::random
 
 # Runs the cargo-mutants tool over the reference adapter and the suites; takes hours.
 cargo-mutants:
