@@ -463,6 +463,12 @@ async fn a_transaction_needs_one_connection() {
     transactions::a_running_call_ends_with_its_transaction(&ports).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_waits_for_a_transaction() {
+    let ports = fresh("test_claims").await.connect().await.unwrap().ports();
+    transactions::a_claim_waits_for_a_transaction(&ports).await;
+}
+
 /// What it read stays as it was, also when it changed outside; what it would write over that is told,
 /// and nothing of it can be committed any more.
 #[tokio::test]

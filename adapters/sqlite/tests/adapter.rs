@@ -304,3 +304,10 @@ async fn a_transaction_needs_one_connection() {
     transactions::one_connection_is_enough(&ports).await;
     transactions::a_running_call_ends_with_its_transaction(&ports).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_waits_for_a_transaction() {
+    let directory = Directory::new("claims").unwrap();
+    let ports = options(&directory.file()).open().await.unwrap().ports();
+    transactions::a_claim_waits_for_a_transaction(&ports).await;
+}

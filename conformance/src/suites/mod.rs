@@ -16,6 +16,7 @@ mod identity;
 mod keystore;
 pub(crate) mod lists;
 mod organizations;
+mod outbox;
 mod policies;
 mod refresh_tokens;
 mod relationships;
@@ -69,7 +70,7 @@ pub fn directory() -> Vec<Suite<Ports>> {
 /// The suites of the ports that keep what happened.
 #[must_use]
 pub fn audit() -> Vec<Suite<Ports>> {
-    vec![events::suite()]
+    vec![events::suite(), outbox::suite()]
 }
 
 /// The port, which the target's manifest claims.

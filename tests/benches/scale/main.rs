@@ -1,6 +1,6 @@
 //! How much longer a call takes when there are a hundred times as many rows: on SQLite and on
 //! Postgres, each with ten thousand and with a million sessions, refresh tokens, codes, grants,
-//! relationships, events, entities, memberships and invitations.
+//! relationships, events, entities, memberships, invitations and items of an outbox.
 //!
 //! `cargo bench -p portproof-tests --bench scale -- [--rows 10000,1000000] [--calls 400]
 //! [--adapter sqlite] [part of a workload's name]`

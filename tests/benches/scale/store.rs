@@ -10,9 +10,9 @@ use portproof_database::Server;
 use portproof_ports::{
     AssignmentStore, CodeStore, CredentialStore, Cursor, EntityKind, EntityStore, EventFilter,
     EventStore, IdentityFilter, IdentityId, IdentityStore, ObjectId, ObjectRef, ObjectType,
-    OrganizationId, OrganizationStore, Page, PageRequest, PortResult, Ports, RefreshTokenStore,
-    RelationshipStore, RoleId, Sequence, SessionStore, StreamId, SubjectId, SubjectRef, TenantId,
-    WhichRelations, WhichTypes,
+    OrganizationId, OrganizationStore, OutboxStore, Page, PageRequest, PortResult, Ports,
+    RefreshTokenStore, RelationshipStore, RoleId, Sequence, SessionStore, StreamId, SubjectId,
+    SubjectRef, TenantId, WhichRelations, WhichTypes,
 };
 use portproof_postgres::PostgresAdapter;
 use portproof_sqlite::SqliteAdapter;
@@ -134,6 +134,7 @@ pub(crate) struct Store {
     pub(crate) events: Arc<dyn EventStore>,
     pub(crate) entities: Arc<dyn EntityStore>,
     pub(crate) organizations: Arc<dyn OrganizationStore>,
+    pub(crate) outbox: Arc<dyn OutboxStore>,
     /// The first page of a list.
     pub(crate) first: PageRequest,
     pub(crate) middle: Middles,
@@ -200,6 +201,7 @@ middles! {
     invitations: |s, page| s.organizations.invitations_of(
         &s.heavy.tenant, &s.heavy.organization, NOW, &page
     );
+    given_up: |s, page| s.outbox.list_given_up(&s.heavy.tenant, &page);
 }
 
 /// How many a page of a list has that is measured.
@@ -244,6 +246,7 @@ impl Store {
             events: ports.events.ok_or_else(missing)?,
             entities: ports.entities.ok_or_else(missing)?,
             organizations: ports.organizations.ok_or_else(missing)?,
+            outbox: ports.outbox.ok_or_else(missing)?,
             middle: Middles::unknown(&first),
             first,
             heavy: Heavy::new()?,

@@ -197,4 +197,19 @@ pub(crate) const TABLES: &[Table] = &[
         values: "{tenant}, {digest}, {person}, {id} || '@example.org', '[\"role-0\"]', {expires}, \
                  {data}, {created} FROM n",
     },
+    // Most wait until a day that is far. A fifth is done, somebody's are given up, and of those that
+    // wait or are claimed some are due, but no webhook is.
+    Table {
+        name: "auth_outbox",
+        columns: "tenant, id, kind, payload, due_at, claim, attempts, ended, ended_at, created_at",
+        count: Count::Rows,
+        values: "{tenant}, {id}, CASE WHEN i % 2 = 0 THEN 'webhook' \
+                 WHEN i % 20 > 14 THEN 'letter' ELSE 'mail' END, {data}, \
+                 CASE WHEN {of heavy} OR i % 5 = 3 THEN NULL \
+                 WHEN i % 20 IN (11, 15) THEN {created} ELSE {expires} END, \
+                 CASE WHEN i % 20 IN (2, 4, 11) THEN 1 END, 1, \
+                 CASE WHEN {of heavy} THEN 'given_up' WHEN i % 5 = 3 THEN 'done' END, \
+                 CASE WHEN {of heavy} THEN {created} WHEN i % 5 = 3 THEN {expires} END, \
+                 {created} FROM n",
+    },
 ];

@@ -25,6 +25,7 @@ mod events;
 mod identity;
 mod keystore;
 mod organizations;
+mod outbox;
 mod policies;
 mod random;
 mod refresh_tokens;
@@ -51,6 +52,7 @@ pub fn all() -> Vec<Mutant<Ports>> {
         events::mutants(),
         relationships::mutants(),
         organizations::mutants(),
+        outbox::mutants(),
         tenants::mutants(),
         transactions::mutants(),
     ]

@@ -42,6 +42,7 @@ pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
         "events" events,
         "relationships" relationships,
         "organizations" organizations,
+        "outbox" outbox,
         "tenants" tenants,
     ]
 }

@@ -121,7 +121,7 @@ impl<D: Driver, const LEAKS: bool> Driver for Waiting<D, LEAKS> {
 }
 
 /// The rules about writes of one statement, which open no transaction that could leak.
-const OF_ONE_STATEMENT: [&str; 18] = [
+const OF_ONE_STATEMENT: [&str; 22] = [
     "identity::erase::cancelled_is_whole",
     "session::create::cancelled_is_whole",
     "session::rotate::cancelled_is_whole",
@@ -140,6 +140,10 @@ const OF_ONE_STATEMENT: [&str; 18] = [
     "entities::remove::cancelled_is_whole",
     "events::prune::cancelled_is_whole",
     "organizations::delete::cancelled_is_whole",
+    "outbox::put::cancelled_is_whole",
+    "outbox::complete::cancelled_is_whole",
+    "outbox::put_back::cancelled_is_whole",
+    "outbox::give_up::cancelled_is_whole",
 ];
 
 async fn ports(driver: impl Driver) -> Ports {

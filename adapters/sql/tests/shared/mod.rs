@@ -116,6 +116,9 @@ pub(crate) async fn has_kept(ports: &Ports, session: &Session) {
     let organizations = ports.organizations.as_ref().unwrap();
     let slug = Slug::new("new").unwrap();
     assert_eq!(organizations.find(&tenant, &slug).await, Ok(None));
+    let items = ports.outbox.as_ref().unwrap();
+    let item = ItemId::new("new").unwrap();
+    assert_eq!(items.get(&tenant, &item).await, Ok(None));
     let tenants = ports.tenants.as_ref().unwrap();
     assert_eq!(tenants.get(&tenant).await, Ok(None));
 }

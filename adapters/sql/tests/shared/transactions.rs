@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use portproof_ports::*;
 
-use crate::shared::{at, new_session, tenant};
+use crate::shared::{at, document, new_session, tenant};
 
 /// One transaction in a pool of one: all ports are called inside, one after another and at once, and
 /// none waits for another connection. A transaction that is dropped while its ports are kept gives the
@@ -70,6 +70,81 @@ pub(crate) async fn a_running_call_ends_with_its_transaction(ports: &Ports) {
     let outside = ports.session.as_ref().unwrap();
     let listed = outside.list_of(&tenant, &ada, at(2), &page).await.unwrap();
     assert_eq!(listed.items, []);
+}
+
+/// What is done inside of a transaction with an item whose claim's time is over.
+enum Inside {
+    Complete,
+    Claim,
+    /// To be due again when it is.
+    PutBack(i64),
+}
+
+/// Whoever claims while a transaction has to do with what is due waits for what comes of it: is
+/// answered what was undone, and else what has been due for longest then.
+pub(crate) async fn a_claim_waits_for_a_transaction(ports: &Ports) {
+    use Inside::{Claim, Complete, PutBack};
+    let cases: [(Inside, bool, u16, &[&str]); 8] = [
+        (Complete, true, 2, &["b"]),
+        (Complete, false, 2, &["a", "b"]),
+        (Claim, true, 2, &["b"]),
+        (Claim, false, 1, &["a"]),
+        // Due before and after that, behind the other one and before it.
+        (PutBack(5), true, 1, &["b"]),
+        (PutBack(5), true, 2, &["b", "a"]),
+        (PutBack(1), true, 1, &["a"]),
+        (PutBack(20), false, 2, &["a", "b"]),
+    ];
+    for (number, (inside, commits, at_most, expected)) in cases.into_iter().enumerate() {
+        let tenant = tenant(&format!("waiting {number}"));
+        let (kind, lease) = (ItemKind::new("mail").unwrap(), Span::MICROSECOND);
+        let outside = ports.outbox.clone().unwrap();
+        for (id, due_at) in [("a", 1), ("b", 3)] {
+            let item = NewItem {
+                id: ItemId::new(id).unwrap(),
+                kind: kind.clone(),
+                due_at: at(due_at),
+                payload: document(),
+            };
+            outside.put(&tenant, item, at(0)).await.unwrap();
+        }
+        let claimed = outside.claim(&tenant, &kind, 1, lease, at(1)).await;
+        let claim = claimed.unwrap()[0].claim();
+
+        let open = begin(ports).await;
+        let items = open.ports().outbox.clone().unwrap();
+        match inside {
+            Complete => assert_eq!(items.complete(&tenant, &claim, at(10)).await, Ok(true)),
+            Claim => {
+                let again = items
+                    .claim(&tenant, &kind, 1, Span::minutes(1), at(10))
+                    .await;
+                assert_eq!(again.unwrap()[0].id, claim.item);
+            }
+            PutBack(due) => {
+                let trouble = Text::new("busy").unwrap();
+                let held = items.put_back(&tenant, &claim, at(due), &trouble).await;
+                assert_eq!(held, Ok(true));
+            }
+        }
+        let call = {
+            let (tenant, kind) = (tenant.clone(), kind.clone());
+            let minute = Span::minutes(1);
+            tokio::spawn(
+                async move { outside.claim(&tenant, &kind, at_most, minute, at(10)).await },
+            )
+        };
+        // Time to meet the transaction. Who does not is answered the same.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if commits {
+            open.commit().await.unwrap();
+        } else {
+            open.rollback().await;
+        }
+        let answered = call.await.unwrap().unwrap();
+        let ids: Vec<&str> = answered.iter().map(|item| item.id.as_str()).collect();
+        assert_eq!(ids, expected, "case {number}");
+    }
 }
 
 pub(crate) async fn begin(ports: &Ports) -> Box<dyn PortsTransaction> {

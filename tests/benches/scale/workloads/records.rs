@@ -1,11 +1,12 @@
-//! What is kept of and for a tenant: events, entities, organizations.
+//! What is kept of and for a tenant: events, entities, organizations, what is to be done.
 
 use portproof_ports::{
-    EntityChange, EntityId, EntityKind, Event, EventBatch, EventFilter, EventId, EventKind,
-    EventKinds, EventSubjects, ExpectedHead, IdentityId, InvitationDigest, MemberRoles, NewEntity,
-    NewEvent, NewInvitation, NewMembership, NewOrganization, OrganizationId, OrganizationUpdate,
-    PortResult, Position, RoleId, Sequence, Slug, Span, StreamId, SubjectId, TenantId, Text,
-    UniqueKey, UniqueKeys, UniqueScope, Version, Window,
+    Attempt, Claim, Ended, EntityChange, EntityId, EntityKind, Event, EventBatch, EventFilter,
+    EventId, EventKind, EventKinds, EventSubjects, ExpectedHead, IdentityId, InvitationDigest,
+    ItemId, ItemKind, MemberRoles, NewEntity, NewEvent, NewInvitation, NewItem, NewMembership,
+    NewOrganization, OrganizationId, OrganizationUpdate, PortResult, Position, RoleId, Sequence,
+    Slug, Span, StreamId, SubjectId, TenantId, Text, UniqueKey, UniqueKeys, UniqueScope, Version,
+    Window,
 };
 
 use super::{Of, Workload, far, is_full, new, of, subject, tenant, workloads};
@@ -286,6 +287,46 @@ pub(super) const WORKLOADS: &[Workload] = workloads! {
     "organizations.sweep, one", one in 20: |s, _k| {
         s.organizations.sweep(&s.heavy.tenant, NOW, 1).await? == 1
     };
+
+    "outbox.put", one in 1: |s, k| {
+        let item = NewItem {
+            id: ItemId::new(id(new(s, k)))?,
+            kind: ItemKind::new("webhook")?,
+            due_at: far(),
+            payload: data()?,
+        };
+        s.outbox.put(&tenant(s, of(9, k))?, item, NOW).await?.attempts == Attempt::NONE
+    };
+    "outbox.get", one in 20: |s, k| {
+        s.outbox.get(&tenant(s, of(1, k))?, &ItemId::new(id(of(1, k)))?).await?.is_some()
+    };
+    "outbox.claim, one", one in 20: |s, k| {
+        // At least as many are due in the row's tenant as are claimed there.
+        claims(s, &tenant(s, of(11, k))?, "mail", 1).await? == 1
+    };
+    "outbox.claim, ten", one in 500: |s, _k| {
+        claims(s, &s.heavy.tenant, "letter", 10).await? == 10
+    };
+    "outbox.claim, when none is due", one in 1: |s, _k| {
+        claims(s, &s.heavy.tenant, "webhook", 10).await? == 0
+    };
+    "outbox.complete", one in 20: |s, k| {
+        let (tenant, claim) = claimed(s, of(2, k))?;
+        s.outbox.complete(&tenant, &claim, NOW).await?
+    };
+    "outbox.put_back", one in 20: |s, k| {
+        let ((tenant, claim), trouble) = (claimed(s, of(4, k))?, Text::new("it does not answer")?);
+        s.outbox.put_back(&tenant, &claim, far(), &trouble).await?
+    };
+    "outbox.list_given_up, first page", one in 1: |s, _k| {
+        s.outbox.list_given_up(&s.heavy.tenant, &s.first).await?.next.is_some()
+    };
+    "outbox.list_given_up, in the middle", one in 1: |s, _k| {
+        is_full(s, &s.outbox.list_given_up(&s.heavy.tenant, &s.middle.given_up).await?.items)
+    };
+    "outbox.sweep, one", one in 20: |s, _k| {
+        s.outbox.sweep(&s.heavy.tenant, Ended::Done, NOW, 1).await? == 1
+    };
 };
 
 /// All events about somebody.
@@ -354,6 +395,22 @@ fn membership(store: &Store, row: u64) -> PortResult<(TenantId, OrganizationId, 
 
 fn invitation(store: &Store, row: u64) -> PortResult<Of<InvitationDigest>> {
     Ok((tenant(store, row)?, InvitationDigest::new(digest(row))))
+}
+
+/// How many are claimed of so many.
+async fn claims(store: &Store, tenant: &TenantId, kind: &str, of: u16) -> PortResult<usize> {
+    let (kind, lease) = (ItemKind::new(kind)?, Span::minutes(5));
+    Ok(store
+        .outbox
+        .claim(tenant, &kind, of, lease, NOW)
+        .await?
+        .len())
+}
+
+/// The claim of who has an item.
+fn claimed(store: &Store, row: u64) -> PortResult<Of<Claim>> {
+    let (item, attempt) = (ItemId::new(id(row))?, Attempt::NONE.next());
+    Ok((tenant(store, row)?, Claim { item, attempt }))
 }
 
 fn roles() -> PortResult<MemberRoles> {

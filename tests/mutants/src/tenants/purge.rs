@@ -50,6 +50,7 @@ pub(super) fn forgotten() -> Vec<Mutant<Ports>> {
         "events": events;
         "relationships": relationships;
         "organizations": organizations;
+        "outbox": outbox;
     }
 }
 
