@@ -11,8 +11,8 @@ use portproof::{Manifest, Opened, Target, Verdict, async_trait, check};
 use portproof_database::Server;
 use portproof_ports::{
     AssignmentStore, CodeStore, CredentialStore, EntityStore, EventStore, IdentityStore, KeyStore,
-    OrganizationStore, PolicyStore, Ports, RefreshTokenStore, RelationshipStore, SessionStore,
-    TenantStore,
+    OrganizationStore, OutboxStore, PolicyStore, Ports, RefreshTokenStore, RelationshipStore,
+    SessionStore, TenantStore,
 };
 use portproof_tests::{Memory, Place, Postgres, Sqlite};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -183,6 +183,7 @@ impl Target for Through {
             events: EventStore, with_events;
             relationships: RelationshipStore, with_relationships;
             organizations: OrganizationStore, with_organizations;
+            outbox: OutboxStore, with_outbox;
             tenants: TenantStore, with_tenants;
         }
         held.transactions = ports.transactions;

@@ -105,13 +105,12 @@ impl OutboxStore for SqlOutboxStore {
         // due would look for any one of them wherever it likes.
         const DUE: &str = "SELECT 1 FROM auth_outbox \
             WHERE tenant = $1 AND kind = $2 AND due_at <= $3 ORDER BY due_at, id LIMIT 1";
-        // Selected without a lock, and claimed where it still is as it was selected: of two callers
-        // that select the same, the second one waits until the first is done, and then finds another
-        // attempt. Who locked it, and went on with what it finds then, would take what somebody put
-        // back meanwhile before others that have been due for longer. And who skipped what is locked
-        // would do so with what somebody is just putting back, or is about to undo, and say that
-        // nothing is due: nobody holds such a lock for longer than a statement, unless in a
-        // transaction.
+        // Claimed where it still is as it was selected: of two callers that select the same, the second
+        // one waits for the first, mostly for no longer than a statement, and finds another attempt
+        // then. Who skipped what is locked would also skip what somebody is just putting back or is
+        // about to undo, which is due before and after that. And who locked what is selected, and took
+        // it as it is by then, would take what was put back for later before what has been due for
+        // longer.
         const CLAIM: &str = concat!(
             "WITH chosen AS MATERIALIZED (\
              SELECT id AS item, attempts AS claims, due_at AS since FROM auth_outbox \

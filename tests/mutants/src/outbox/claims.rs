@@ -19,7 +19,7 @@ fn claims(
     id: &'static str,
     breaks: &'static str,
     is_due: IsDue,
-    sort: fn(&mut Vec<Item>),
+    sort: fn(&mut [Item]),
 ) -> Port {
     on_rows(edits, id, breaks, move |rows, call| async move {
         let Call::Claim {
@@ -43,7 +43,7 @@ fn right(item: &Item, kind: &ItemKind, now: Timestamp) -> bool {
     item.kind == *kind && item.state.is_due(now)
 }
 
-fn in_order(due: &mut Vec<Item>) {
+fn in_order(due: &mut [Item]) {
     due.sort_by_key(|item| since(item.state));
 }
 
@@ -72,8 +72,8 @@ pub(super) fn mutants(edits: Port) -> Port {
             "claim",
             |items| {
                 each(items, |item| {
-                    item["state"] = json!({"waiting": {"due_at": 0}})
-                })
+                    item["state"] = json!({"waiting": {"due_at": 0}});
+                });
             },
         );
     let edits = claims(

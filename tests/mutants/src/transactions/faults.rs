@@ -85,6 +85,16 @@ impl Fault for OneOutside {
     }
 }
 
+/// What is to be told is put outside: it is told of what was undone.
+#[derive(Clone, Default)]
+pub(super) struct ItemsOutside;
+
+impl Fault for ItemsOutside {
+    fn inside(&mut self, outside: &Ports, inside: &mut Ports) {
+        inside.outbox.clone_from(&outside.outbox);
+    }
+}
+
 #[derive(Clone, Default)]
 pub(super) struct CommitsErrors;
 

@@ -11,8 +11,9 @@ use portproof_ports::{PortError, PortResult, Ports, PortsTransaction, Transactio
 
 use faults::{
     Aborts, CommitsDrops, CommitsErrors, CommitsPanics, ForgetsAPort, GoesOn, HalfCalls,
-    LacksAPort, LastOneWins, Leaks, ListsNone, ListsOutside, LosersWrite, LosesOneOfTwo, Nests,
-    NoneAtAll, OneOutside, OneTenant, OwnKeysOnly, ReadsOutside, SeesOthers, StaysReady, TwoSteps,
+    ItemsOutside, LacksAPort, LastOneWins, Leaks, ListsNone, ListsOutside, LosersWrite,
+    LosesOneOfTwo, Nests, NoneAtAll, OneOutside, OneTenant, OwnKeysOnly, ReadsOutside, SeesOthers,
+    StaysReady, TwoSteps,
 };
 
 mod faults;
@@ -28,6 +29,10 @@ pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
             "transactions::rollback::leaves_nothing",
         )
         .re_enacts("better-auth #7758: the root connection was used inside of a transaction"),
+        mutant::<ItemsOutside>(
+            "transactions::items_are_put_outside",
+            "transactions::rollback::leaves_nothing",
+        ),
         mutant::<CommitsErrors>(
             "transactions::errors_commit",
             "transactions::error::leaves_nothing",
