@@ -148,8 +148,8 @@ pub trait OutboxStore: Send + Sync {
     /// bytes of their ids where that is the same.
     ///
     /// No two callers are answered one attempt of an item. Fewer than `at_most` means that no others
-    /// were due that nobody else was just about to claim. It need not be one step, but for each item:
-    /// what is claimed for somebody who does not learn of it is due again after the time.
+    /// were due. It need not be one step, but for each item: what is claimed for somebody who does not
+    /// learn of it is due again after the time.
     async fn claim(
         &self,
         tenant: &TenantId,
@@ -196,7 +196,7 @@ pub trait OutboxStore: Send + Sync {
     ) -> PortResult<bool>;
 
     /// Lets an item that was given up wait again, due at `due_at`; answers whether there was one. Its
-    /// attempts go on where they were.
+    /// attempts go on where they were, and its trouble is kept.
     async fn revive(&self, tenant: &TenantId, id: &ItemId, due_at: Timestamp) -> PortResult<bool>;
 
     /// The items that were given up, by the bytes of their ids.

@@ -235,8 +235,8 @@ impl CodeStore for SqlCodeStore {
     async fn sweep(&self, tenant: &TenantId, now: Timestamp, at_most: u32) -> PortResult<u64> {
         const SELECT: &str = "SELECT kind, id FROM auth_codes \
             WHERE tenant = $1 AND expires_at <= $2 ORDER BY expires_at, kind, id LIMIT $3";
-        const LEFT: &str =
-            "SELECT 1 FROM auth_codes WHERE tenant = $1 AND expires_at <= $2 LIMIT 1";
+        const LEFT: &str = "SELECT 1 FROM auth_codes \
+            WHERE tenant = $1 AND expires_at <= $2 ORDER BY expires_at LIMIT 1";
         // As with sessions: selected before. A code's end never moves, so that it is not asked
         // again whether it is over: asked by the end, a database would look at all that are.
         let sql = format!(

@@ -326,8 +326,8 @@ impl EventStore for SqlEventStore {
     async fn prune(&self, tenant: &TenantId, before: Timestamp, at_most: u32) -> PortResult<u64> {
         const SELECT: &str = "SELECT position FROM auth_events \
             WHERE tenant = $1 AND occurred_at < $2 ORDER BY occurred_at, position LIMIT $3";
-        const LEFT: &str =
-            "SELECT 1 FROM auth_events WHERE tenant = $1 AND occurred_at < $2 LIMIT 1";
+        const LEFT: &str = "SELECT 1 FROM auth_events \
+            WHERE tenant = $1 AND occurred_at < $2 ORDER BY occurred_at, position LIMIT 1";
         // What was selected is still old enough: events do not change, and positions do not come back.
         let sql = format!(
             "WITH chosen AS ({}) DELETE FROM auth_events \

@@ -456,8 +456,8 @@ impl OrganizationStore for SqlOrganizationStore {
         // As with sessions: selected before, and asked again whether it is over, by no index.
         const SELECT: &str = "SELECT id FROM auth_invitations \
             WHERE tenant = $1 AND expires_at <= $2 ORDER BY expires_at, id LIMIT $3";
-        const LEFT: &str =
-            "SELECT 1 FROM auth_invitations WHERE tenant = $1 AND expires_at <= $2 LIMIT 1";
+        const LEFT: &str = "SELECT 1 FROM auth_invitations \
+            WHERE tenant = $1 AND expires_at <= $2 ORDER BY expires_at LIMIT 1";
         let sql = format!(
             "WITH chosen AS ({}) DELETE FROM auth_invitations \
              WHERE tenant = $1 AND (expires_at <= $2) IS TRUE AND id IN (SELECT id FROM chosen)",

@@ -270,8 +270,8 @@ impl RefreshTokenStore for SqlRefreshTokenStore {
         // As with sessions: selected before, and asked again whether it is over, by no index.
         const SELECT: &str = "SELECT id FROM auth_refresh_families \
             WHERE tenant = $1 AND expires_at <= $2 ORDER BY expires_at, id LIMIT $3";
-        const LEFT: &str =
-            "SELECT 1 FROM auth_refresh_families WHERE tenant = $1 AND expires_at <= $2 LIMIT 1";
+        const LEFT: &str = "SELECT 1 FROM auth_refresh_families \
+            WHERE tenant = $1 AND expires_at <= $2 ORDER BY expires_at LIMIT 1";
         let sql = format!(
             "WITH chosen AS ({}) DELETE FROM auth_refresh_families \
              WHERE tenant = $1 AND (expires_at <= $2) IS TRUE AND id IN (SELECT id FROM chosen)",

@@ -230,8 +230,8 @@ impl SessionStore for SqlSessionStore {
         // by a clock that is behind.
         const SELECT: &str = "SELECT id FROM auth_sessions \
             WHERE tenant = $1 AND expires_at <= $2 ORDER BY expires_at, id LIMIT $3";
-        const LEFT: &str =
-            "SELECT 1 FROM auth_sessions WHERE tenant = $1 AND expires_at <= $2 LIMIT 1";
+        const LEFT: &str = "SELECT 1 FROM auth_sessions \
+            WHERE tenant = $1 AND expires_at <= $2 ORDER BY expires_at LIMIT 1";
         // Selected before, and not within the condition: there a database may select once for each
         // row that it looks at, and so more than asked for in all. The end is asked for in a way that
         // no index answers: by it, a database would look at all that are over, and not at the chosen.
