@@ -51,6 +51,7 @@ cargo-mutants:
     # In a copy, where the ports' results have the one name that the tool knows.
     here="$PWD" copy="$(mktemp -d)"
     trap 'rm -rf "$copy"' EXIT
+    mkdir -p "$here"/target/{adapter,suites}
     git archive HEAD | tar -x -C "$copy"
     cd "$copy"
     sed -i 's/\bPortResult\b/Result/g' adapters/memory/src/*.rs
