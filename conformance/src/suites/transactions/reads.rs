@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use portproof_ports::{Ports, Tenant, TenantDraft, TenantId, TenantStore, Text, in_transaction};
+use portproof_ports::{
+    Document, PageRequest, PortError, Ports, Tenant, TenantDraft, TenantId, TenantStore, Text,
+    in_transaction,
+};
 use tokio::task::yield_now;
 
 use super::Bundle;
@@ -44,7 +47,8 @@ async fn own_writes(w: &Bundle) -> Checked {
 }
 
 /// The list of tenants, which is that of all of them, shows inside what was stored before, and on top
-/// what was created, changed and purged inside; outside nobody sees that.
+/// what was created, changed and purged inside; outside nobody sees that. Who has looked at it can
+/// commit.
 ///
 /// An engine that goes through its tenants within a transaction would leave out the one that it has
 /// just created, or meet one that it has purged.
@@ -102,8 +106,35 @@ async fn listed_tenants(w: &Bundle) -> Checked {
     )?;
     open.rollback().await;
     let after = listed(&*some("the port", w.second.tenants.clone())?, &ids).await?;
-    equal("the tenants after it was rolled back", &after, &before)
+    equal("the tenants after it was rolled back", &after, &before)?;
+
+    // Others create tenants meanwhile, which a transaction that has seen the list may be lost to.
+    let mut committed = Err(PortError::lost_transaction());
+    for _ in 0..MOST_ATTEMPTS {
+        committed = in_transaction(&w.first, |inside| async move {
+            let tenants = inside.tenants.ok_or(PortError::not_found("port"))?;
+            tenants.list(&PageRequest::first(1)?).await?;
+            let draft = TenantDraft {
+                name: Text::new("created")?,
+                settings: Document::empty(),
+            };
+            tenants.create(created, draft, now).await
+        })
+        .await;
+        if committed != Err(PortError::lost_transaction()) {
+            break;
+        }
+    }
+    let stored = outside.get(created).await?;
+    equal(
+        "the tenant that was created after a look at the list",
+        &committed.map(Some),
+        &Ok(stored),
+    )
 }
+
+/// How often a transaction is tried that others may be faster than.
+const MOST_ATTEMPTS: usize = 100;
 
 /// Those of these tenants that a list has.
 async fn listed(store: &dyn TenantStore, ids: &[TenantId]) -> Result<Vec<Tenant>, Failure> {

@@ -11,12 +11,13 @@ use portproof_ports::{PortError, PortResult, Ports, PortsTransaction, Transactio
 
 use faults::{
     Aborts, CommitsDrops, CommitsErrors, CommitsPanics, ForgetsAPort, GoesOn, HalfCalls,
-    ItemsOutside, LacksAPort, LastOneWins, Leaks, ListsNone, ListsOutside, LosersWrite,
-    LosesOneOfTwo, Nests, NoneAtAll, OneOutside, OneTenant, OwnKeysOnly, ReadsOutside, SeesOthers,
-    StaysReady, TwoSteps,
+    ItemsOutside, LacksAPort, LastOneWins, Leaks, LosersWrite, LosesOneOfTwo, Nests, NoneAtAll,
+    OneOutside, OneTenant, OwnKeysOnly, StaysReady, TwoSteps,
 };
+use reads::{ListsNone, ListsOutside, LosesListers, ReadsOutside, SeesOthers};
 
 mod faults;
+mod reads;
 
 pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
     vec![
@@ -76,6 +77,10 @@ pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
         ),
         mutant::<ListsNone>(
             "transactions::no_tenants_are_listed",
+            "transactions::reads::see_own_writes_in_the_list_of_tenants",
+        ),
+        mutant::<LosesListers>(
+            "transactions::who_lists_tenants_never_commits",
             "transactions::reads::see_own_writes_in_the_list_of_tenants",
         ),
         mutant::<SeesOthers>(
