@@ -84,6 +84,13 @@ pub fn its_rule(mutant: &Mutant<Ports>) -> Selection {
     }
 }
 
+/// What mutants are made of besides the reference, without a fault: right, or they would prove
+/// nothing.
+#[must_use]
+pub fn unfaulted() -> Vec<Mutant<Ports>> {
+    outbox::unfaulted()
+}
+
 /// The reference adapter as a target with all hooks, so that every rule applies: reopening it gives
 /// the same store, and its dump holds what an adapter may keep in clear of a key.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, env};
 
 use portproof::{Report, Verdict, catalogue, check, mutants::score, suites};
-use portproof_mutants::{Modest, Reference, all, its_rule};
+use portproof_mutants::{Modest, Reference, all, its_rule, related, unfaulted};
 
 fn selected(id: &str) -> bool {
     env::var("PORTPROOF_MUTANTS").map_or(true, |port| id.starts_with(&port))
@@ -35,6 +35,19 @@ async fn the_references_keep_every_rule() {
     let held: BTreeSet<&str> = reports.iter().flat_map(held).collect();
     for rule in catalogue() {
         assert!(held.contains(rule.id), "{} holds on no reference", rule.id);
+    }
+}
+
+/// The same of what stands in for a port of the reference.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_for_a_port_keeps_its_rules() {
+    let (suites, unfaulted) = (suites::all(), unfaulted());
+    for result in score(Reference::default, &suites, &unfaulted, related, |_| {}).await {
+        let none: [&str; 0] = [];
+        assert_eq!(result.killed_by, none, "{}", result.id);
+        let mut rules = catalogue().into_iter();
+        assert!(rules.any(|rule| rule.id.starts_with(&format!("{}::", result.breaks))));
+        assert_eq!(result.runs, 1);
     }
 }
 

@@ -36,6 +36,15 @@ pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
     cancelled::mutants(edits).done()
 }
 
+/// [`Rows`] without a fault, which no rule may notice.
+pub(crate) fn unfaulted() -> Vec<Mutant<Ports>> {
+    let edits = Edits::new(|ports: &mut Ports| &mut ports.outbox);
+    on_rows(edits, "outbox::rows", "outbox", |rows, call| async move {
+        rows.call(call)
+    })
+    .done()
+}
+
 /// A mutant whose outbox is [`Rows`], with a fault in some of the calls.
 fn on_rows<F, A>(edits: Port, id: &'static str, breaks: &'static str, fault: F) -> Port
 where
