@@ -330,7 +330,7 @@ pub(super) fn pages(size: Size) -> impl Iterator<Item = PageRequest> {
 impl Few for u16 {
     fn few(size: Size) -> Vec<Self> {
         if size.in_turn {
-            vec![1, 2, 1000, 0]
+            vec![1, 2, 1000, 1000, 1000, 0]
         } else {
             vec![1]
         }
