@@ -466,7 +466,13 @@ async fn a_transaction_needs_one_connection() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_waits_for_a_transaction() {
     let ports = fresh("test_claims").await.connect().await.unwrap().ports();
-    transactions::a_claim_waits_for_a_transaction(&ports).await;
+    let waits = async || {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                   AND datname = current_database() AND query LIKE '%auth_outbox%'";
+        let waiting: Result<i64, _> = sqlx::query_scalar(sql).fetch_one(&mut raw().await).await;
+        waiting.unwrap() > 0
+    };
+    transactions::a_claim_waits_for_a_transaction(&ports, waits).await;
 }
 
 /// What it read stays as it was, also when it changed outside; what it would write over that is told,

@@ -81,8 +81,9 @@ enum Inside {
 }
 
 /// Whoever claims while a transaction has to do with what is due waits for what comes of it: is
-/// answered what was undone, and else what has been due for longest then.
-pub(crate) async fn a_claim_waits_for_a_transaction(ports: &Ports) {
+/// answered what was undone, and else what has been due for longest then. `waits` says whether it has
+/// met the transaction by now, where one can see that.
+pub(crate) async fn a_claim_waits_for_a_transaction(ports: &Ports, waits: impl AsyncFn() -> bool) {
     use Inside::{Claim, Complete, PutBack};
     let cases: [(Inside, bool, u16, &[&str]); 8] = [
         (Complete, true, 2, &["b"]),
@@ -134,8 +135,10 @@ pub(crate) async fn a_claim_waits_for_a_transaction(ports: &Ports) {
                 async move { outside.claim(&tenant, &kind, at_most, minute, at(10)).await },
             )
         };
-        // Time to meet the transaction. Who does not is answered the same.
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        // One that does not wait is wrong at the end, and not here.
+        while !call.is_finished() && !waits().await {
+            tokio::task::yield_now().await;
+        }
         if commits {
             open.commit().await.unwrap();
         } else {
