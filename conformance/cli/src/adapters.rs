@@ -3,7 +3,7 @@
 use portproof::{Outcome, Report, Selection, check_suites, suites};
 use portproof_tests::{Memory, Place, Postgres, Sqlite};
 
-use crate::error::CliError;
+use crate::{error::CliError, out::say};
 
 /// An adapter to run the suites on.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Adapter {
         let mut all = vec![Self::named("memory").await?, Self::named("sqlite").await?];
         match Self::any_postgres().await {
             Ok(postgres) => all.push(postgres),
-            Err(error) => println!("postgres: not run. {error}\n"),
+            Err(error) => say!("postgres: not run. {error}\n"),
         }
         Ok(all)
     }

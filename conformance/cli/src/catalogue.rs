@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use portproof::{Level, catalogue};
 
-use crate::error::CliError;
+use crate::{error::CliError, out::say};
 
 /// Lists all rules, as text or as a JSON array.
 pub(crate) fn list(json: bool) -> Result<bool, CliError> {
@@ -37,22 +37,22 @@ pub(crate) fn explain(id: &str) -> Result<bool, CliError> {
         Level::Must => "every adapter of the port must keep it",
         Level::Should => "an adapter should keep it",
     };
-    println!("{}\n", rule.id);
-    println!("  {}\n", wrapped(rule.text, "  "));
-    println!("  why      {}", wrapped(rule.why, "           "));
-    println!("  source   {}", wrapped(rule.source, "           "));
-    println!("  level    {level}");
-    println!("  profile  {}", rule.profile);
+    say!("{}\n", rule.id);
+    say!("  {}\n", wrapped(rule.text, "  "));
+    say!("  why      {}", wrapped(rule.why, "           "));
+    say!("  source   {}", wrapped(rule.source, "           "));
+    say!("  level    {level}");
+    say!("  profile  {}", rule.profile);
     if let Some(capability) = rule.capability {
         let when = if rule.disclaimed {
             "disclaims"
         } else {
             "claims"
         };
-        println!("  applies  where the adapter {when} `{capability}`");
+        say!("  applies  where the adapter {when} `{capability}`");
     }
-    println!("  run it   portproof run --rule {}", rule.id);
-    println!("           cargo test -- --exact {}", rule.id);
+    say!("  run it   portproof run --rule {}", rule.id);
+    say!("           cargo test -- --exact {}", rule.id);
     Ok(true)
 }
 

@@ -15,6 +15,8 @@ pub(crate) enum CliError {
     UnknownProfile(String, String),
     #[error("no rule begins with `{0}`: `portproof list` shows them all")]
     UnknownRule(String),
+    #[error("no rule has `{0}` in its id: `portproof list` shows them all")]
+    UnknownBy(String),
     #[error("no rule is in the profiles, in the ports and among the rules that you chose")]
     NothingSelected,
     #[error("{0}")]

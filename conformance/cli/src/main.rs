@@ -8,6 +8,7 @@ mod adapters;
 mod catalogue;
 mod error;
 mod mutants;
+mod out;
 mod report;
 mod run;
 mod table;
@@ -94,6 +95,10 @@ fn main() -> ExitCode {
             Command::Mutants { ports, by, json } => mutants::run(&ports, by.as_deref(), json).await,
             Command::Report { folder } => report::report(folder),
         }
+    });
+    let ended = ended.and_then(|all_well| {
+        out::written()?;
+        Ok(all_well)
     });
     match ended {
         Ok(true) => ExitCode::SUCCESS,

@@ -9,7 +9,10 @@ use portproof_mutants::{Modest, Reference, all, related};
 use portproof_ports::Ports;
 use serde::Serialize;
 
-use crate::error::CliError;
+use crate::{
+    error::CliError,
+    out::{self, say},
+};
 
 #[derive(Serialize)]
 struct Json {
@@ -34,6 +37,11 @@ pub(crate) async fn run(ports: &[String], by: Option<&str>, json: bool) -> Resul
         names.dedup();
         return Err(CliError::UnknownPort(unknown.clone(), names.join(", ")));
     }
+    if let Some(by) = by
+        && !rules.iter().any(|rule| rule.id.contains(by))
+    {
+        return Err(CliError::UnknownBy(by.to_owned()));
+    }
     let disclaimed = |id: &str| rules.iter().any(|rule| rule.id == id && rule.disclaimed);
     let (of_modest, of_reference): (Vec<_>, Vec<_>) = all()
         .into_iter()
@@ -42,7 +50,7 @@ pub(crate) async fn run(ports: &[String], by: Option<&str>, json: bool) -> Resul
     let suites = suites::all();
     let show = |killed: &Killed| {
         if !json {
-            print(killed);
+            print(killed, by.is_some());
         }
     };
     let against = |mutant: &Mutant<Ports>| {
@@ -56,20 +64,25 @@ pub(crate) async fn run(ports: &[String], by: Option<&str>, json: bool) -> Resul
         }
         selection
     };
-    let mut results = score(Reference::default, &suites, &of_reference, against, show).await;
-    results.extend(score(Modest::default, &suites, &of_modest, against, show).await);
+    let scored = async {
+        let mut results = score(Reference::default, &suites, &of_reference, against, show).await;
+        results.extend(score(Modest::default, &suites, &of_modest, against, show).await);
+        results
+    };
+    let results = tokio::select! {
+        results = scored => results,
+        () = out::closed() => return Ok(false),
+    };
     if let Some(by) = by {
         let noticed = results.iter().filter(|result| !result.killed_by.is_empty());
         let (noticed, all) = (noticed.count(), results.len());
         if json {
-            println!(
+            say!(
                 "{}",
                 serde_json::to_string_pretty(&Json { mutants: results })?
             );
         } else {
-            println!(
-                "\n{noticed} of {all} mutants are noticed by the rules with {by:?} in their ids"
-            );
+            say!("\n{noticed} of {all} mutants are noticed by the rules with {by:?} in their ids");
         }
         return Ok(true);
     }
@@ -81,7 +94,7 @@ pub(crate) async fn run(ports: &[String], by: Option<&str>, json: bool) -> Resul
         .collect();
     let all_killed = killed == results.len() && without.is_empty();
     if json {
-        println!(
+        say!(
             "{}",
             serde_json::to_string_pretty(&Json { mutants: results })?
         );
@@ -91,31 +104,35 @@ pub(crate) async fn run(ports: &[String], by: Option<&str>, json: bool) -> Resul
         .iter()
         .filter(|result| result.source.is_some())
         .count();
-    println!(
+    say!(
         "\n{} rules, {} mutants ({re_enacted} re-enact a real bug), {killed} killed, {} survivors",
         rules.iter().filter(|rule| chosen(rule.id)).count(),
         results.len(),
         results.len() - killed,
     );
     for rule in without {
-        println!("no mutant breaks {rule}");
+        say!("no mutant breaks {rule}");
     }
     Ok(all_killed)
 }
 
-fn print(killed: &Killed) {
-    let mark = if killed.is_killed() {
-        "killed  "
-    } else {
-        "SURVIVED"
+/// Prints what became of a mutant; `by` some rules only, it need not be its own that noticed.
+fn print(killed: &Killed, by: bool) {
+    let mark = match (by, killed.is_killed(), killed.killed_by.is_empty()) {
+        (false, true, _) => "killed  ",
+        (false, false, _) => "SURVIVED",
+        (true, _, false) => "noticed ",
+        (true, _, true) => "not seen",
     };
-    println!("{mark} {}", killed.id);
-    println!("         by {}", killed.breaks);
-    for rule in killed
+    say!("{mark} {}", killed.id);
+    let own = if by { "made for" } else { "by" };
+    say!("         {own} {}", killed.breaks);
+    let others = killed
         .killed_by
         .iter()
-        .filter(|rule| *rule != killed.breaks)
-    {
-        println!("         and {rule}");
+        .filter(|rule| by || *rule != killed.breaks);
+    let other = if by { "by" } else { "and" };
+    for rule in others {
+        say!("         {other} {rule}");
     }
 }

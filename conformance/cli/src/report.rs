@@ -7,7 +7,7 @@ use std::{
 
 use portproof::{Report, catalogue_ids};
 
-use crate::{error::CliError, run::Timed, table::print_table};
+use crate::{error::CliError, out::say, run::Timed, table::print_table};
 
 /// Merges the verdicts of a run into one table; answers whether all is green.
 pub(crate) fn report(folder: Option<PathBuf>) -> Result<bool, CliError> {
@@ -27,7 +27,7 @@ pub(crate) fn report(folder: Option<PathBuf>) -> Result<bool, CliError> {
         });
     }
     for outcome in reports.iter().flat_map(Report::broken) {
-        println!("{}\n", outcome.failure.as_deref().unwrap_or_default());
+        say!("{}\n", outcome.failure.as_deref().unwrap_or_default());
     }
     let timed: Vec<Timed> = reports
         .into_iter()

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use portproof::{Profile, Report, Rule, Selection, Verdict, catalogue};
 use serde::Serialize;
 
-use crate::{RunArguments, adapters::Adapter, error::CliError, table::print_table};
+use crate::{RunArguments, adapters::Adapter, error::CliError, out::say, table::print_table};
 
 /// The version of the JSON that `--json` writes.
 const FORMAT: u32 = 1;
@@ -34,7 +34,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<bool, CliError> {
     let mut reports = Vec::new();
     for (adapter, took) in &adapters {
         if let Some(took) = took {
-            println!("{took}");
+            say!("{took}");
         }
         reports.push(check(adapter, &selection, selected).await);
     }
@@ -116,11 +116,11 @@ fn print_broken(report: &Report) {
     let (unavailable, broken): (Vec<_>, Vec<_>) =
         report.broken().partition(|outcome| outcome.unavailable);
     for outcome in broken {
-        println!("{}\n", outcome.failure.as_deref().unwrap_or_default());
+        say!("{}\n", outcome.failure.as_deref().unwrap_or_default());
     }
     if let Some(first) = unavailable.first() {
         let text = first.failure.as_deref().unwrap_or_default();
-        println!(
+        say!(
             "{}: {} of {} rules could not be checked, because its store could not be reached. The first:\n\n{text}\n",
             report.adapter,
             unavailable.len(),

@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 use portproof::{Outcome, Verdict};
 
-use crate::run::Timed;
+use crate::{out::say, run::Timed};
 
 /// Prints the verdicts and a last line that says what they come to.
 pub(crate) fn print_table(reports: &[Timed]) {
@@ -48,7 +48,7 @@ pub(crate) fn print_table(reports: &[Timed]) {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    println!("{table}");
+    say!("{table}");
     let sum = |verdict| -> usize {
         reports
             .iter()
@@ -67,7 +67,7 @@ pub(crate) fn print_table(reports: &[Timed]) {
     } else {
         String::new()
     };
-    println!(
+    say!(
         "{} held, {} broken{waived}, {} not claimed{not_run}",
         sum(Verdict::Held),
         sum(Verdict::Broken),
