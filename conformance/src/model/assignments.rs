@@ -24,6 +24,8 @@ impl Few for GrantScope {
 }
 
 impl Few for Window {
+    const EVEN: bool = true;
+
     fn few(size: Size) -> Vec<Self> {
         let mut all = vec![Self::ALWAYS];
         for instant in Timestamp::few(size) {
@@ -68,6 +70,10 @@ impl Random for AssignmentStoreCall {
 
     fn port(ports: &Ports) -> Option<&Arc<Self::Port>> {
         ports.assignments.as_ref()
+    }
+
+    fn begins(size: Size) -> BoxedStrategy<Self> {
+        small! { size; Self::Assign { tenant, grant, now } }
     }
 
     fn any(size: Size) -> BoxedStrategy<Self> {
@@ -128,6 +134,28 @@ pub(crate) enum Authorized {
     Roles(PolicyStoreAnswer),
 }
 
+fn save_role(size: Size) -> BoxedStrategy<Authorization> {
+    let role = (RoleId::small(size), Text::small(size)).prop_map(|(id, name)| RoleDraft {
+        id,
+        name,
+        description: None,
+        permissions: Vec::new(),
+        inherits: None,
+        scope: None,
+        metadata: None,
+    });
+    (TenantId::small(size), role, Timestamp::small(size))
+        .prop_map(|(tenant, role, now)| {
+            Authorization::Roles(PolicyStoreCall::SaveRole {
+                tenant,
+                expected: Expected::Anything,
+                role,
+                now,
+            })
+        })
+        .boxed()
+}
+
 impl Calls for Authorization {
     type Answer = Authorized;
 
@@ -136,24 +164,12 @@ impl Calls for Authorization {
         <AssignmentStoreCall as Calls>::offered(ports)
     }
 
+    fn begins(size: Size) -> BoxedStrategy<Self> {
+        let grants = <AssignmentStoreCall as Random>::begins(size).prop_map(Self::Grants);
+        one_of(vec![(1, save_role(size)), (1, grants.boxed())])
+    }
+
     fn any(size: Size) -> BoxedStrategy<Self> {
-        let role = (RoleId::small(size), Text::small(size)).prop_map(|(id, name)| RoleDraft {
-            id,
-            name,
-            description: None,
-            permissions: Vec::new(),
-            inherits: None,
-            scope: None,
-            metadata: None,
-        });
-        let save = (TenantId::small(size), role, Timestamp::small(size)).prop_map(
-            |(tenant, role, now)| PolicyStoreCall::SaveRole {
-                tenant,
-                expected: Expected::Anything,
-                role,
-                now,
-            },
-        );
         let delete = (TenantId::small(size), RoleId::small(size))
             .prop_map(|(tenant, id)| PolicyStoreCall::DeleteRole { tenant, id });
         one_of(vec![
@@ -163,7 +179,7 @@ impl Calls for Authorization {
                     .prop_map(Self::Grants)
                     .boxed(),
             ),
-            (3, save.prop_map(Self::Roles).boxed()),
+            (3, save_role(size)),
             (1, delete.prop_map(Self::Roles).boxed()),
         ])
     }

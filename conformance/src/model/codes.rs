@@ -3,23 +3,25 @@
 use std::{num::NonZeroU32, sync::Arc};
 
 use portproof_ports::{
-    BoundTo, ClientId, CodeDigest, CodeKind, CodeKinds, CodeStore, CodeStoreCall, CodesOf, NewCode,
-    Ports, TenantId,
+    BoundTo, ClientId, CodeDigest, CodeKind, CodeKinds, CodeStore, CodeStoreAnswer, CodeStoreCall,
+    CodesOf, NewCode, Ports, TenantId,
 };
-use proptest::{
-    sample::select,
-    strategy::{BoxedStrategy, Strategy},
-};
+use proptest::strategy::{BoxedStrategy, Strategy};
 
 use super::{
     Few, Random, Size, Small, calls, small,
-    small::{just, of, one_of},
+    small::{ends, is_full, just, of, one_of},
 };
-use crate::suites::fixture::{START, minute};
+use crate::suites::fixture::START;
 
 impl Few for NonZeroU32 {
+    const EVEN: bool = true;
+
     fn few(_: Size) -> Vec<Self> {
-        [2, 1, 3].into_iter().filter_map(Self::new).collect()
+        [2, 1, 3, 40_000]
+            .into_iter()
+            .filter_map(Self::new)
+            .collect()
     }
 }
 
@@ -32,8 +34,7 @@ impl Few for BoundTo {
 
 impl Small for NewCode {
     fn small(size: Size) -> BoxedStrategy<Self> {
-        // Mostly one that is not over at once.
-        let expires_at = select(vec![minute(4), minute(9), minute(2), minute(1)]);
+        let expires_at = ends();
         (
             small! { size; NewCode { kind, id, bound_to, identity, guesses, expires_at, data } },
             expires_at,
@@ -65,6 +66,10 @@ impl Random for CodeStoreCall {
         ports.codes.as_ref()
     }
 
+    fn begins(size: Size) -> BoxedStrategy<Self> {
+        small! { size; Self::Put { tenant, code, now } }
+    }
+
     fn any(size: Size) -> BoxedStrategy<Self> {
         let steps = calls! { size;
             8 Put { tenant, code, now }
@@ -77,10 +82,17 @@ impl Random for CodeStoreCall {
         // A sweep need not be one step.
         let sweep = small! { size; Self::Sweep { tenant, now, at_most } };
         if size.in_turn {
-            one_of(vec![(26, steps), (1, sweep)])
+            one_of(vec![(26, steps), (2, sweep)])
         } else {
             steps
         }
+    }
+
+    fn has_more(&self, answer: &Self::Answer) -> bool {
+        matches!(
+            (self, answer),
+            (Self::Sweep { at_most, .. }, CodeStoreAnswer::Sweep(count)) if is_full(*at_most, *count)
+        )
     }
 
     fn looks(size: Size) -> Vec<Self> {

@@ -15,12 +15,16 @@ use super::{
 use crate::suites::fixture::START;
 
 impl Few for CredentialKind {
+    const EVEN: bool = true;
+
     fn few(_: Size) -> Vec<Self> {
         Self::ALL.to_vec()
     }
 }
 
 impl Few for Kinds {
+    const EVEN: bool = true;
+
     fn few(size: Size) -> Vec<Self> {
         let kinds = CredentialKind::few(size).into_iter().map(Self::Only);
         [Self::Every, Self::Every, Self::Every]
@@ -68,6 +72,10 @@ impl Random for CredentialStoreCall {
 
     fn port(ports: &Ports) -> Option<&Arc<Self::Port>> {
         ports.credentials.as_ref()
+    }
+
+    fn begins(size: Size) -> BoxedStrategy<Self> {
+        small! { size; Self::Add { tenant, credential, now } }
     }
 
     fn any(size: Size) -> BoxedStrategy<Self> {

@@ -82,6 +82,10 @@ impl Random for EntityStoreCall {
         ports.entities.as_ref()
     }
 
+    fn begins(size: Size) -> BoxedStrategy<Self> {
+        small! { size; Self::Create { tenant, entity, now } }
+    }
+
     fn any(size: Size) -> BoxedStrategy<Self> {
         calls! { size;
             7 Create { tenant, entity, now }

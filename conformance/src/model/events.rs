@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use portproof_ports::{
-    EventBatch, EventFilter, EventId, EventKinds, EventStore, EventStoreCall, EventSubjects,
-    ExpectedHead, NewEvent, Ports, Position, Sequence, StreamId, TenantId,
+    EventBatch, EventFilter, EventId, EventKinds, EventStore, EventStoreAnswer, EventStoreCall,
+    EventSubjects, ExpectedHead, NewEvent, Ports, Position, Sequence, StreamId, TenantId,
 };
 use proptest::{
     collection,
@@ -13,10 +13,12 @@ use proptest::{
 
 use super::{
     Few, Random, Size, Small, calls, small,
-    small::{just, of, one_of, pages},
+    small::{is_full, just, of, one_of, pages},
 };
 
 impl Few for Sequence {
+    const EVEN: bool = true;
+
     fn few(size: Size) -> Vec<Self> {
         let numbers = [1, 2, 3, 4].into_iter().take(size.ids);
         numbers
@@ -26,6 +28,8 @@ impl Few for Sequence {
 }
 
 impl Few for Position {
+    const EVEN: bool = true;
+
     fn few(size: Size) -> Vec<Self> {
         let numbers = [0, 1, 2, 4].into_iter().take(size.ids);
         numbers
@@ -91,6 +95,10 @@ impl Random for EventStoreCall {
         ports.events.as_ref()
     }
 
+    fn begins(size: Size) -> BoxedStrategy<Self> {
+        small! { size; Self::Append { tenant, stream, expected, events, now } }
+    }
+
     fn any(size: Size) -> BoxedStrategy<Self> {
         let steps = calls! { size;
             14 Append { tenant, stream, expected, events, now }
@@ -108,6 +116,13 @@ impl Random for EventStoreCall {
         } else {
             steps
         }
+    }
+
+    fn has_more(&self, answer: &Self::Answer) -> bool {
+        matches!(
+            (self, answer),
+            (Self::Prune { at_most, .. }, EventStoreAnswer::Prune(count)) if is_full(*at_most, *count)
+        )
     }
 
     fn looks(size: Size) -> Vec<Self> {

@@ -14,12 +14,16 @@ use super::{
 };
 
 impl Few for IdentityKind {
+    const EVEN: bool = true;
+
     fn few(_: Size) -> Vec<Self> {
         vec![Self::Human, Self::Service, Self::Device]
     }
 }
 
 impl Few for IdentityFilter {
+    const EVEN: bool = true;
+
     fn few(size: Size) -> Vec<Self> {
         let kinds = IdentityKind::few(size).into_iter().map(Self::Kind);
         [Self::Every, Self::Blocked]
@@ -58,6 +62,10 @@ impl Random for IdentityStoreCall {
 
     fn port(ports: &Ports) -> Option<&Arc<Self::Port>> {
         ports.identity.as_ref()
+    }
+
+    fn begins(size: Size) -> BoxedStrategy<Self> {
+        small! { size; Self::Create { tenant, identity, now } }
     }
 
     fn any(size: Size) -> BoxedStrategy<Self> {

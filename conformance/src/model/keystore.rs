@@ -9,6 +9,8 @@ use super::{Few, Random, Size, Small, calls, small, small::pages};
 use crate::suites::fixture::START;
 
 impl Few for KeyUse {
+    const EVEN: bool = true;
+
     fn few(_: Size) -> Vec<Self> {
         vec![Self::Signing, Self::Encryption]
     }
@@ -25,6 +27,10 @@ impl Random for KeyStoreCall {
 
     fn port(ports: &Ports) -> Option<&Arc<Self::Port>> {
         ports.keystore.as_ref()
+    }
+
+    fn begins(size: Size) -> BoxedStrategy<Self> {
+        small! { size; Self::Insert { tenant, key, now } }
     }
 
     fn any(size: Size) -> BoxedStrategy<Self> {

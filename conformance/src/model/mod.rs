@@ -44,6 +44,7 @@ pub(crate) use assignments::Authorization;
 pub(crate) use look::{Look, looked};
 pub(crate) use small::Size;
 use small::{Few, Small, calls, small};
+pub(crate) use tenants::Belongings;
 
 /// Calls on one port, or on some that have to do with each other.
 pub(crate) trait Calls: Clone + fmt::Debug + Send + Sync + 'static {
@@ -52,6 +53,9 @@ pub(crate) trait Calls: Clone + fmt::Debug + Send + Sync + 'static {
 
     /// Checks that the ports are offered.
     fn offered(ports: &Ports) -> Checked;
+
+    /// A call that makes something, for a sequence to begin with.
+    fn begins(size: Size) -> BoxedStrategy<Self>;
 
     /// Any call of a world of this size.
     fn any(size: Size) -> BoxedStrategy<Self>;
@@ -68,6 +72,11 @@ pub(crate) trait Calls: Clone + fmt::Debug + Send + Sync + 'static {
 
     fn take_next(answer: &mut Self::Answer) -> Option<Cursor>;
 
+    /// See [`Random::has_more`].
+    fn has_more(&self, _answer: &Self::Answer) -> bool {
+        false
+    }
+
     fn run(self, ports: &Ports) -> PortFuture<'_, Self::Answer>;
 }
 
@@ -79,6 +88,9 @@ pub(crate) trait Random: PortCall {
     /// The port among all.
     fn port(ports: &Ports) -> Option<&Arc<Self::Port>>;
 
+    /// See [`Calls::begins`].
+    fn begins(size: Size) -> BoxedStrategy<Self>;
+
     /// See [`Calls::any`].
     fn any(size: Size) -> BoxedStrategy<Self>;
 
@@ -87,6 +99,12 @@ pub(crate) trait Random: PortCall {
 
     /// Makes what would be shared with other tenants than these these tenants' own.
     fn settle(&mut self, _tenants: &[TenantId]) {}
+
+    /// Whether this call, which has a limit that is told it, answered that it met it: then it is
+    /// called again.
+    fn has_more(&self, _answer: &Self::Answer) -> bool {
+        false
+    }
 }
 
 impl<C: Random> Calls for C {
@@ -94,6 +112,10 @@ impl<C: Random> Calls for C {
 
     fn offered(ports: &Ports) -> Checked {
         offered(<C::Port as Port>::NAME, C::port(ports)).map(|_| ())
+    }
+
+    fn begins(size: Size) -> BoxedStrategy<Self> {
+        C::begins(size)
     }
 
     fn any(size: Size) -> BoxedStrategy<Self> {
@@ -118,6 +140,10 @@ impl<C: Random> Calls for C {
 
     fn take_next(answer: &mut Self::Answer) -> Option<Cursor> {
         answer.take_next()
+    }
+
+    fn has_more(&self, answer: &Self::Answer) -> bool {
+        Random::has_more(self, answer)
     }
 
     fn run(self, ports: &Ports) -> PortFuture<'_, Self::Answer> {
@@ -219,7 +245,8 @@ fn settle<C: Calls>(mut call: C, tenants: &[TenantId]) -> C {
     call
 }
 
-/// What a call answers; of a list all pages, one by one, without their cursors.
+/// What a call answers; of a list all pages, one by one, without their cursors; of what has a limit
+/// every answer until the last.
 async fn walk<C: Calls>(ports: &Ports, mut call: C) -> Vec<PortResult<C::Answer>> {
     /// More pages than a small world has.
     const ENDLESS: usize = 60;
@@ -227,7 +254,11 @@ async fn walk<C: Calls>(ports: &Ports, mut call: C) -> Vec<PortResult<C::Answer>
     while answers.len() < ENDLESS {
         let mut answer = call.clone().run(ports).await;
         let next = answer.as_mut().ok().and_then(C::take_next);
+        let has_more = answer.as_ref().is_ok_and(|answer| call.has_more(answer));
         answers.push(answer);
+        if has_more {
+            continue;
+        }
         let (Some(cursor), Some(page)) = (next, call.page_mut()) else {
             break;
         };

@@ -4,8 +4,8 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use portproof_ports::{
     IdentityId, InvitationDigest, MemberRoles, NewInvitation, NewMembership, NewOrganization,
-    OrganizationId, OrganizationStore, OrganizationStoreCall, OrganizationUpdate, Ports, RoleId,
-    Slug, TenantId,
+    OrganizationId, OrganizationStore, OrganizationStoreAnswer, OrganizationStoreCall,
+    OrganizationUpdate, Ports, RoleId, Slug, TenantId,
 };
 use proptest::{
     collection,
@@ -15,9 +15,9 @@ use proptest::{
 
 use super::{
     Few, Random, Size, Small, calls, small,
-    small::{one_of, pages},
+    small::{ends, is_full, one_of, pages},
 };
-use crate::suites::fixture::{START, minute};
+use crate::suites::fixture::START;
 
 impl Small for MemberRoles {
     fn small(size: Size) -> BoxedStrategy<Self> {
@@ -68,8 +68,7 @@ impl Small for NewMembership {
 
 impl Small for NewInvitation {
     fn small(size: Size) -> BoxedStrategy<Self> {
-        // Mostly one that is not over at once.
-        let expires_at = select(vec![minute(4), minute(9), minute(2), minute(1)]);
+        let expires_at = ends();
         (
             small! { size; NewInvitation { id, organization, invitee, roles, expires_at, data } },
             expires_at,
@@ -87,6 +86,20 @@ impl Random for OrganizationStoreCall {
 
     fn port(ports: &Ports) -> Option<&Arc<Self::Port>> {
         ports.organizations.as_ref()
+    }
+
+    fn begins(size: Size) -> BoxedStrategy<Self> {
+        one_of(vec![
+            (
+                2,
+                small! { size; Self::Create { tenant, organization, now } },
+            ),
+            (
+                2,
+                small! { size; Self::AddMember { tenant, membership, now } },
+            ),
+            (1, small! { size; Self::Invite { tenant, invitation, now } }),
+        ])
     }
 
     fn any(size: Size) -> BoxedStrategy<Self> {
@@ -121,6 +134,13 @@ impl Random for OrganizationStoreCall {
             all.push((1, sweep));
         }
         one_of(all)
+    }
+
+    fn has_more(&self, answer: &Self::Answer) -> bool {
+        matches!(
+            (self, answer),
+            (Self::Sweep { at_most, .. }, OrganizationStoreAnswer::Sweep(count)) if is_full(*at_most, *count)
+        )
     }
 
     fn looks(size: Size) -> Vec<Self> {

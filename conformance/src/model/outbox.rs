@@ -1,10 +1,10 @@
 //! Made-up calls on an outbox.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use portproof_ports::{
-    Attempt, Claim, Ended, ItemId, NewItem, OutboxStore, OutboxStoreCall, Ports, Span, TenantId,
-    Timestamp,
+    Attempt, Claim, Ended, ItemId, ItemKind, NewItem, OutboxStore, OutboxStoreAnswer,
+    OutboxStoreCall, Ports, Span, TenantId, Timestamp,
 };
 use proptest::{
     sample::select,
@@ -13,11 +13,13 @@ use proptest::{
 
 use super::{
     Few, Random, Size, Small, calls, small,
-    small::{one_of, pages},
+    small::{is_full, one_of, pages},
 };
 use crate::suites::fixture::{START, minute};
 
 impl Few for Attempt {
+    const EVEN: bool = true;
+
     fn few(_: Size) -> Vec<Self> {
         // Most often one that somebody has.
         [1, 1, 1, 1, 2, 2, 3, 0]
@@ -35,17 +37,10 @@ impl Few for Ended {
 
 impl Small for Claim {
     fn small(size: Size) -> BoxedStrategy<Self> {
-        (mostly_one(size), Attempt::small(size))
+        (ItemId::small(size), Attempt::small(size))
             .prop_map(|(item, attempt)| Claim { item, attempt })
             .boxed()
     }
-}
-
-/// Mostly the first: what becomes of an item takes several calls, each of which must mean it.
-fn mostly_one<T: Few + Clone + fmt::Debug + 'static>(size: Size) -> BoxedStrategy<T> {
-    let all = T::few(size);
-    let first = all.iter().take(1).cycle().take(3);
-    select(first.chain(&all).cloned().collect::<Vec<_>>()).boxed()
 }
 
 impl Small for NewItem {
@@ -54,16 +49,9 @@ impl Small for NewItem {
         let due_at = select(vec![START, minute(1), minute(2), minute(5)]);
         (
             small! { size; NewItem { id, kind, due_at, payload } },
-            mostly_one(size),
-            mostly_one(size),
             due_at,
         )
-            .prop_map(|(item, id, kind, due_at)| NewItem {
-                id,
-                kind,
-                due_at,
-                ..item
-            })
+            .prop_map(|(item, due_at)| NewItem { due_at, ..item })
             .boxed()
     }
 }
@@ -74,7 +62,7 @@ fn claims(size: Size) -> BoxedStrategy<OutboxStoreCall> {
     times.extend([minute(2), minute(3), minute(5), minute(9)]);
     (
         TenantId::small(size),
-        mostly_one(size),
+        ItemKind::small(size),
         u16::small(size),
         Span::small(size),
         select(times),
@@ -98,6 +86,10 @@ impl Random for OutboxStoreCall {
         ports.outbox.as_ref()
     }
 
+    fn begins(size: Size) -> BoxedStrategy<Self> {
+        small! { size; Self::Put { tenant, item, now } }
+    }
+
     fn any(size: Size) -> BoxedStrategy<Self> {
         let steps = calls! { size;
             7 Put { tenant, item, now }
@@ -111,7 +103,7 @@ impl Random for OutboxStoreCall {
         let claim = claims(size);
         let revive = (
             TenantId::small(size),
-            mostly_one(size),
+            ItemId::small(size),
             Timestamp::small(size),
         )
             .prop_map(|(tenant, id, due_at)| Self::Revive { tenant, id, due_at })
@@ -123,6 +115,13 @@ impl Random for OutboxStoreCall {
         } else {
             one_of(vec![(26, steps), (12, claim), (4, revive)])
         }
+    }
+
+    fn has_more(&self, answer: &Self::Answer) -> bool {
+        matches!(
+            (self, answer),
+            (Self::Sweep { at_most, .. }, OutboxStoreAnswer::Sweep(count)) if is_full(*at_most, *count)
+        )
     }
 
     fn looks(size: Size) -> Vec<Self> {

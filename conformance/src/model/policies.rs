@@ -14,6 +14,8 @@ use super::{
 };
 
 impl Few for Algorithm {
+    const EVEN: bool = true;
+
     fn few(_: Size) -> Vec<Self> {
         vec![
             Self::DenyOverrides,
@@ -25,6 +27,8 @@ impl Few for Algorithm {
 }
 
 impl Few for Effect {
+    const EVEN: bool = true;
+
     fn few(_: Size) -> Vec<Self> {
         vec![Self::Allow, Self::Deny]
     }
@@ -75,6 +79,19 @@ impl Random for PolicyStoreCall {
 
     fn port(ports: &Ports) -> Option<&Arc<Self::Port>> {
         ports.policies.as_ref()
+    }
+
+    fn begins(size: Size) -> BoxedStrategy<Self> {
+        one_of(vec![
+            (
+                1,
+                small! { size; Self::SavePolicy { tenant, expected, policy, now } },
+            ),
+            (
+                1,
+                small! { size; Self::SaveRole { tenant, expected, role, now } },
+            ),
+        ])
     }
 
     fn any(size: Size) -> BoxedStrategy<Self> {

@@ -4,23 +4,19 @@ use std::sync::Arc;
 
 use portproof_ports::{
     FamiliesOf, IdentityId, NewFamily, Ports, RefreshDigest, RefreshTokenStore,
-    RefreshTokenStoreCall, TenantId,
+    RefreshTokenStoreAnswer, RefreshTokenStoreCall, TenantId,
 };
-use proptest::{
-    sample::select,
-    strategy::{BoxedStrategy, Strategy},
-};
+use proptest::strategy::{BoxedStrategy, Strategy};
 
 use super::{
     Few, Random, Size, Small, calls, small,
-    small::{just, of, one_of, pages},
+    small::{ends, is_full, just, of, one_of, pages},
 };
-use crate::suites::fixture::{START, minute};
+use crate::suites::fixture::START;
 
 impl Small for NewFamily {
     fn small(size: Size) -> BoxedStrategy<Self> {
-        // Mostly one that is not over at once.
-        let ends_at = select(vec![minute(4), minute(9), minute(2), minute(1)]);
+        let ends_at = ends();
         (small! { size; NewFamily { id, token, identity, client, session, idle, ends_at, data } }, ends_at)
             .prop_map(|(family, ends_at)| NewFamily { ends_at, ..family })
             .boxed()
@@ -45,6 +41,10 @@ impl Random for RefreshTokenStoreCall {
         ports.refresh_tokens.as_ref()
     }
 
+    fn begins(size: Size) -> BoxedStrategy<Self> {
+        small! { size; Self::Issue { tenant, family, now } }
+    }
+
     fn any(size: Size) -> BoxedStrategy<Self> {
         let steps = calls! { size;
             8 Issue { tenant, family, now }
@@ -57,10 +57,17 @@ impl Random for RefreshTokenStoreCall {
         // A sweep need not be one step.
         let sweep = small! { size; Self::Sweep { tenant, now, at_most } };
         if size.in_turn {
-            one_of(vec![(27, steps), (1, sweep)])
+            one_of(vec![(27, steps), (3, sweep)])
         } else {
             steps
         }
+    }
+
+    fn has_more(&self, answer: &Self::Answer) -> bool {
+        matches!(
+            (self, answer),
+            (Self::Sweep { at_most, .. }, RefreshTokenStoreAnswer::Sweep(count)) if is_full(*at_most, *count)
+        )
     }
 
     fn looks(size: Size) -> Vec<Self> {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use portproof_ports::{
     Edge, EdgeBatch, EdgeFilter, EdgeWrite, HowMany, ObjectId, ObjectRef, ObjectType, Ports,
-    Precondition, Relation, Relationship, RelationshipStore, RelationshipStoreCall, SubjectRef,
-    TenantId, WhichObjects, WhichRelations, WhichSubjects, WhichTypes,
+    Precondition, Relation, Relationship, RelationshipStore, RelationshipStoreAnswer,
+    RelationshipStoreCall, SubjectRef, TenantId, WhichObjects, WhichRelations, WhichSubjects,
+    WhichTypes,
 };
 use proptest::{
     collection,
@@ -15,7 +16,7 @@ use proptest::{
 
 use super::{
     Few, Random, Size, Small, calls, small,
-    small::{just, of, one_of, pages},
+    small::{is_full, just, of, one_of, pages},
 };
 use crate::suites::fixture::{START, minute};
 
@@ -153,6 +154,10 @@ impl Random for RelationshipStoreCall {
         ports.relationships.as_ref()
     }
 
+    fn begins(size: Size) -> BoxedStrategy<Self> {
+        small! { size; Self::Write { tenant, batch, now } }
+    }
+
     fn any(size: Size) -> BoxedStrategy<Self> {
         let steps = calls! { size;
             14 Write { tenant, batch, now }
@@ -166,9 +171,23 @@ impl Random for RelationshipStoreCall {
         // A sweep need not be one step.
         let sweep = small! { size; Self::Sweep { tenant, now, at_most } };
         if size.in_turn {
-            one_of(vec![(26, steps), (1, sweep)])
+            one_of(vec![(26, steps), (2, sweep)])
         } else {
             steps
+        }
+    }
+
+    fn has_more(&self, answer: &Self::Answer) -> bool {
+        match (self, answer) {
+            (Self::Sweep { at_most, .. }, RelationshipStoreAnswer::Sweep(count))
+            | (
+                Self::DeleteWhere {
+                    how_many: HowMany::AtMost(at_most),
+                    ..
+                },
+                RelationshipStoreAnswer::DeleteWhere(count),
+            ) => is_full(*at_most, *count),
+            _ => false,
         }
     }
 

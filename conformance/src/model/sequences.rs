@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use portproof_memory::MemoryAdapter;
-use portproof_ports::Ports;
+use portproof_ports::{Cursor, PageRequest, PortResult, Ports};
 use proptest::{
-    collection,
+    collection, option,
     strategy::{BoxedStrategy, Strategy},
     test_runner::{TestCaseError, TestError},
 };
@@ -16,35 +16,71 @@ use tokio::{runtime::Handle, sync::watch, task::spawn_blocking};
 
 use super::{
     Calls, Size, alike, chosen_seed, differs, is_unsupported, number_of, runner, settle,
-    small::one_of, walk,
+    small::{just, mostly_first, one_of},
+    walk,
 };
-use crate::{Checked, Context, Failure};
+use crate::{
+    Checked, Context, Failure,
+    suites::lists::{DAMAGES, damaged},
+};
 
 /// How many sequences a rule plays, unless `PORTPROOF_SEQUENCES` says otherwise.
 const SEQUENCES: u32 = 12;
-/// The most calls of a sequence.
-const LONGEST: usize = 30;
+/// The most steps of a sequence, after up to a fifth as many that make something.
+const LONGEST: usize = 50;
 /// The most sequences that are played to find the fewest calls that fail.
 const SHRINKING: u32 = 3_000;
 
 /// A step of a sequence, and through which handle it goes.
 #[derive(Clone, Debug)]
 struct Step<C> {
-    /// What is called; `None` to look at everything.
-    call: Option<C>,
+    does: Does<C>,
     second: bool,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+enum Does<C> {
+    /// This call.
+    Call(C),
+    /// The call that was made so many calls before, once more: as who got no answer does.
+    Again(usize),
+    /// A look at everything.
+    Look,
+    /// This list from a cursor that is damaged in one of the ways there are, or that the list before
+    /// handed out.
+    FromCursor(C, Option<usize>),
 }
 
 fn steps<C: Calls>() -> BoxedStrategy<Vec<Step<C>>> {
     let in_world = |size| {
-        let call = proptest::option::weighted(0.93, C::any(size));
-        let step = (call, proptest::bool::weighted(0.3));
-        let step = step.prop_map(|(call, second)| Step { call, second });
-        collection::vec(step, 1..=LONGEST).boxed()
+        let from_cursor = (lists::<C>(size), option::of(0..DAMAGES))
+            .prop_map(|(list, damage)| Does::FromCursor(list, damage));
+        let does = one_of(vec![
+            (76, C::any(size).prop_map(Does::Call).boxed()),
+            (7, (0..3_usize).prop_map(Does::Again).boxed()),
+            (7, just(Does::Look)),
+            (10, from_cursor.boxed()),
+        ]);
+        let step = (does, proptest::bool::weighted(0.3));
+        let step = step.prop_map(|(does, second)| Step { does, second });
+        let begins = (C::begins(size), proptest::bool::weighted(0.3));
+        let begins = begins.prop_map(|(call, second)| Step {
+            does: Does::Call(call),
+            second,
+        });
+        (
+            collection::vec(begins, 0..=LONGEST / 5),
+            collection::vec(step, 0..=LONGEST),
+        )
+            .prop_map(|(begins, steps)| begins.into_iter().chain(steps).collect())
+            .boxed()
     };
-    // In the larger world there is more to mix up; in the smaller one calls meet more often.
+    // In the larger worlds there is more to mix up; in the smaller ones calls meet more often.
     one_of(vec![
+        (1, in_world(Size::SINGLE)),
         (1, in_world(Size::NARROW)),
+        (1, in_world(Size::CROWD)),
         (1, in_world(Size::SEQUENCE)),
     ])
 }
@@ -117,21 +153,48 @@ async fn search<C: Calls>(
         .map_err(|_| Failure::new("playing a sequence panicked"))?
 }
 
+/// A list that there is, or any call where there is none.
+fn lists<C: Calls>(size: Size) -> BoxedStrategy<C> {
+    let mut lists = C::looks(size);
+    lists.retain_mut(|look| look.page_mut().is_some());
+    if lists.is_empty() {
+        return C::any(size);
+    }
+    mostly_first(&lists)
+}
+
 /// Plays a sequence on tenants that nobody used before.
 async fn play<C: Calls>(context: &Context<Ports>, steps: &[Step<C>]) -> Checked {
     context.transcript().restart();
     let tenants = [context.tenant()?, context.tenant()?];
     let reference = MemoryAdapter::new().ports();
-    for Step { call, second } in steps {
+    let mut made = Vec::new();
+    let mut place = None;
+    for Step { does, second } in steps {
         let ports = if *second {
             context.second()
         } else {
             context.stores()
         };
-        let calls = match call {
-            Some(call) => vec![call.clone()],
-            None => C::looks(Size::SEQUENCE),
+        let calls = match does {
+            Does::Call(call) => vec![call.clone()],
+            Does::Again(before) => made
+                .iter()
+                .rev()
+                .nth(*before)
+                .cloned()
+                .into_iter()
+                .collect(),
+            Does::Look => C::looks(Size::SEQUENCE),
+            Does::FromCursor(list, damage) => {
+                let list = settle(list.clone(), &tenants);
+                compare_places(&reference, ports, list, *damage, &mut place).await?;
+                continue;
+            }
         };
+        if let (Does::Call(_) | Does::Again(_), [call]) = (does, &calls[..]) {
+            made.push(call.clone());
+        }
         for call in calls {
             compare(&reference, ports, settle(call, &tenants)).await?;
         }
@@ -143,6 +206,57 @@ async fn play<C: Calls>(context: &Context<Ports>, steps: &[Step<C>]) -> Checked 
         }
     }
     Ok(())
+}
+
+/// Where a list goes on, on the reference and on the adapter.
+type Place = (Cursor, Cursor);
+
+/// Asks for a list from a cursor that it need not understand: its own, damaged, or the one of the
+/// list before. What is refused must be refused alike; whether it was the same list, whose walk then
+/// goes on beside changes, is not looked at.
+async fn compare_places<C: Calls>(
+    reference: &Ports,
+    adapter: &Ports,
+    mut list: C,
+    damage: Option<usize>,
+    before: &mut Option<Place>,
+) -> Checked {
+    let first = PageRequest::first(1)?;
+    if let Some(page) = list.page_mut() {
+        *page = first.clone();
+    }
+    let mut expected = list.clone().run(reference).await;
+    let mut got = list.clone().run(adapter).await;
+    let next = |answer: &mut PortResult<C::Answer>| answer.as_mut().ok().and_then(C::take_next);
+    let place = next(&mut expected).zip(next(&mut got));
+    let asked = match damage {
+        Some(damage) => place
+            .as_ref()
+            .map(|(expected, got)| {
+                Ok::<_, Failure>((damaged(expected, damage)?, damaged(got, damage)?))
+            })
+            .transpose()?,
+        None => before.take(),
+    };
+    if place.is_some() {
+        *before = place;
+    }
+    let Some(((from, to), page)) = asked.zip(list.page_mut()) else {
+        return Ok(());
+    };
+    *page = first.following(from);
+    let expected = list.clone().run(reference).await;
+    if let Some(page) = list.page_mut() {
+        *page = first.following(to);
+    }
+    let got = list.clone().run(adapter).await;
+    if expected.is_ok() || is_unsupported([&got]) || alike(&expected, &got) {
+        return Ok(());
+    }
+    let message = format!(
+        "a list is asked for from a cursor that is not its own: {list:?}\n  expected {expected:?}\n  got      {got:?}"
+    );
+    Err(differs(message, &got))
 }
 
 async fn compare<C: Calls>(reference: &Ports, adapter: &Ports, call: C) -> Checked {

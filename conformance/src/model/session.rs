@@ -3,23 +3,20 @@
 use std::sync::Arc;
 
 use portproof_ports::{
-    IdentityId, Keep, NewSession, Ports, SessionDigest, SessionStore, SessionStoreCall, TenantId,
+    IdentityId, Keep, NewSession, Ports, SessionDigest, SessionStore, SessionStoreAnswer,
+    SessionStoreCall, TenantId,
 };
-use proptest::{
-    sample::select,
-    strategy::{BoxedStrategy, Strategy},
-};
+use proptest::strategy::{BoxedStrategy, Strategy};
 
 use super::{
     Few, Random, Size, Small, calls, small,
-    small::{just, of, one_of, pages},
+    small::{ends, is_full, just, of, one_of, pages},
 };
 use crate::suites::fixture::{START, minute};
 
 impl Small for NewSession {
     fn small(size: Size) -> BoxedStrategy<Self> {
-        // Mostly one that is not over at once.
-        let ends_at = select(vec![minute(4), minute(9), minute(2), minute(1)]);
+        let ends_at = ends();
         let session = small! { size; NewSession { id, identity, idle, ends_at, data } };
         let session =
             (session, ends_at).prop_map(|(session, ends_at)| NewSession { ends_at, ..session });
@@ -40,6 +37,10 @@ impl Random for SessionStoreCall {
         ports.session.as_ref()
     }
 
+    fn begins(size: Size) -> BoxedStrategy<Self> {
+        small! { size; Self::Create { tenant, session, now } }
+    }
+
     fn any(size: Size) -> BoxedStrategy<Self> {
         let steps = calls! { size;
             6 Create { tenant, session, now }
@@ -54,10 +55,17 @@ impl Random for SessionStoreCall {
         // A sweep need not be one step.
         let sweep = small! { size; Self::Sweep { tenant, now, at_most } };
         if size.in_turn {
-            one_of(vec![(30, steps), (1, sweep)])
+            one_of(vec![(30, steps), (3, sweep)])
         } else {
             steps
         }
+    }
+
+    fn has_more(&self, answer: &Self::Answer) -> bool {
+        matches!(
+            (self, answer),
+            (Self::Sweep { at_most, .. }, SessionStoreAnswer::Sweep(count)) if is_full(*at_most, *count)
+        )
     }
 
     fn looks(size: Size) -> Vec<Self> {

@@ -20,6 +20,9 @@ use serde_json::json;
 
 use crate::suites::fixture::{START, just_before, minute};
 
+/// Some 90 years.
+const LONG: Span = Span::seconds(2_840_000_000);
+
 /// How small a world is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
@@ -39,14 +42,26 @@ impl Size {
     pub(crate) const SEQUENCE: Self = Self {
         tenants: 2,
         ids: 4,
-        instants: 7,
+        instants: 8,
         in_turn: true,
+    };
+    /// For calls in turn on several things of one tenant.
+    pub(crate) const CROWD: Self = Self {
+        tenants: 1,
+        ..Self::SEQUENCE
     };
     /// For calls in turn that meet more often.
     pub(crate) const NARROW: Self = Self {
         tenants: 1,
         ids: 2,
         instants: 4,
+        in_turn: true,
+    };
+    /// For calls in turn that all mean the same one: what becomes of it takes several of them.
+    pub(crate) const SINGLE: Self = Self {
+        tenants: 1,
+        ids: 1,
+        instants: 6,
         in_turn: true,
     };
     /// For calls at once: everybody wants the same.
@@ -60,6 +75,10 @@ impl Size {
 
 /// What a small world has few of.
 pub(crate) trait Few: Sized {
+    /// Whether each is as good as another. Otherwise calls in turn mostly mean the first, so that a
+    /// list has several items, and something becomes of what is stored.
+    const EVEN: bool = false;
+
     /// All there are, the plainest first.
     fn few(size: Size) -> Vec<Self>;
 }
@@ -72,8 +91,19 @@ pub(crate) trait Small: Sized {
 
 impl<T: Few + Clone + fmt::Debug + 'static> Small for T {
     fn small(size: Size) -> BoxedStrategy<Self> {
-        select(Self::few(size)).boxed()
+        let few = Self::few(size);
+        if T::EVEN || !size.in_turn {
+            return select(few).boxed();
+        }
+        mostly_first(&few)
     }
+}
+
+/// One of these, of several every other time the first.
+pub(super) fn mostly_first<T: Clone + fmt::Debug + 'static>(few: &[T]) -> BoxedStrategy<T> {
+    let others = few.len().saturating_sub(2);
+    let first = few.first().cloned().into_iter().cycle().take(others);
+    select(first.chain(few.iter().cloned()).collect::<Vec<_>>()).boxed()
 }
 
 impl<T: Small + Clone + fmt::Debug + 'static> Small for Option<T> {
@@ -109,11 +139,12 @@ macro_rules! small {
 }
 pub(crate) use small;
 
-/// The calls of a port, each as often as its weight says.
+/// The calls of a port, each as often as its weight says, and now and then whether it is ready.
 macro_rules! calls {
     ($size:expr; $($weight:literal $call:ident { $($argument:ident),+ $(,)? })+) => {
         $crate::model::small::one_of(vec![
-            $(($weight, $crate::model::small::small! { $size; Self::$call { $($argument),+ } })),+
+            $(($weight, $crate::model::small::small! { $size; Self::$call { $($argument),+ } })),+,
+            (1, $crate::model::small::just(Self::Ready {})),
         ])
     };
 }
@@ -172,7 +203,7 @@ few_ids! {
     SubjectId: "su" "Su" "su " "s_";
     Scope: "org" "Org" "null" "*";
     ClientId: "app" "App" "app " "a%";
-    CodeKind: "ticket" "Ticket";
+    CodeKind: "authorization_code" "Authorization_code";
     EntityKind: "client" "Client";
     EntityId: "en" "En" "en " "e%";
     UniqueName: "name" "Name";
@@ -192,24 +223,56 @@ few_ids! {
     AttributeName: "at" "At" "__proto__" "a_";
     ProviderId: "idp" "IdP" "idp:7" "id%";
     ProviderSubject: "7" "07" "7 " "7:7";
-    Text: "x" "X" "" " x ";
     Email: "ada@example.com" "ada@example.org" "a.da@example.com" "ada@example.com.se";
     Username: "ada" "a.da" "áda" "ad";
     Phone: "+46812345678" "+46812345679" "+4681234567" "+468123456789";
 }
 
+impl Few for Text {
+    fn few(size: Size) -> Vec<Self> {
+        let mut all = valid(size.ids, &["x", "X", "", " x "], |text: &str| {
+            Self::new(text)
+        });
+        if size.in_turn {
+            all.extend(Self::new("long ".repeat(100)));
+        }
+        all
+    }
+}
+
 macro_rules! few_digests {
-    ($($digest:ident)*) => {$(
+    ($($digest:ident at_least $least:literal)*) => {$(
         impl Few for $digest {
             fn few(size: Size) -> Vec<Self> {
-                let bearers = ["one", "two", "three", "four"];
-                let first = bearers.iter().take(size.ids);
-                first.map(|bearer| Self::of(bearer.as_bytes())).collect()
+                let one = Self::of(b"one");
+                let mut near = *one.as_bytes();
+                near[31] ^= 1;
+                // The same letters, in the other case.
+                let text: String = String::from(one.clone())
+                    .chars()
+                    .map(|c| if c.is_ascii_lowercase() {
+                        c.to_ascii_uppercase()
+                    } else {
+                        c.to_ascii_lowercase()
+                    })
+                    .collect();
+                let mut all = vec![one, Self::of(b"two"), Self::new(near)];
+                all.extend(Self::try_from(text));
+                let least = if size.in_turn { $least } else { 0 };
+                all.truncate(size.ids.max(least));
+                all
             }
         }
     )*};
 }
-few_digests! { CodeDigest InvitationDigest LookupDigest RefreshDigest SessionDigest }
+// A session is rotated to another id, a family of refresh tokens from one token to the next.
+few_digests! {
+    CodeDigest at_least 1
+    InvitationDigest at_least 1
+    LookupDigest at_least 2
+    RefreshDigest at_least 4
+    SessionDigest at_least 2
+}
 
 macro_rules! few_bytes {
     ($($bytes:ident)*) => {$(
@@ -245,6 +308,8 @@ impl Few for PasswordHash {
 }
 
 impl Few for Document {
+    const EVEN: bool = true;
+
     fn few(size: Size) -> Vec<Self> {
         let documents = [
             json!({}),
@@ -253,13 +318,21 @@ impl Few for Document {
             json!({"level": {"deep": false}, "wide": i64::MAX, "half": 0.5}),
         ];
         let first = documents.into_iter().take(size.ids);
-        first
+        let mut all: Vec<Self> = first
             .filter_map(|document| Self::new(document).ok())
-            .collect()
+            .collect();
+        if size.in_turn {
+            all.extend(Self::new(json!({"face": "🙂", "nested": {"none": null}})));
+            // More than 64 KiB.
+            all.extend(Self::new(json!({"long": "long ".repeat(14_000)})));
+        }
+        all
     }
 }
 
 impl Few for Identifier {
+    const EVEN: bool = true;
+
     fn few(size: Size) -> Vec<Self> {
         let size = Size {
             ids: size.ids.min(2),
@@ -281,6 +354,8 @@ impl Few for Identifier {
 }
 
 impl Few for Timestamp {
+    const EVEN: bool = true;
+
     fn few(size: Size) -> Vec<Self> {
         // Some are close together: an instant, and just before it.
         let all = [
@@ -291,30 +366,47 @@ impl Few for Timestamp {
             just_before(minute(2)),
             minute(3),
             minute(5),
+            // In the 22nd century.
+            START.after(LONG),
         ];
         all.into_iter().take(size.instants).collect()
     }
 }
 
 impl Few for Span {
-    fn few(_: Size) -> Vec<Self> {
-        vec![Self::minutes(2), Self::minutes(1)]
+    const EVEN: bool = true;
+
+    fn few(size: Size) -> Vec<Self> {
+        let mut all = vec![Self::minutes(2), Self::minutes(1)];
+        if size.in_turn {
+            // No whole number of seconds, and more of them than fit into 32 bits.
+            all.extend(Self::from_micros(60_000_001));
+            all.push(LONG);
+        }
+        all
     }
 }
 
 impl Few for Version {
+    const EVEN: bool = true;
+
     fn few(size: Size) -> Vec<Self> {
-        valid(size.ids, &[1, 2, 3, 4], Self::new)
+        let count = if size.in_turn { 4 } else { size.ids };
+        valid(count, &[1, 2, 3, 4], Self::new)
     }
 }
 
 impl Few for Counter {
+    const EVEN: bool = true;
+
     fn few(_: Size) -> Vec<Self> {
         valid(4, &[1, 2, 3, 0], Self::new)
     }
 }
 
 impl Few for PageRequest {
+    const EVEN: bool = true;
+
     fn few(size: Size) -> Vec<Self> {
         let limits: &[u16] = if size.in_turn { &[1, 2, 1000] } else { &[1000] };
         valid(limits.len(), limits, Self::first)
@@ -328,6 +420,8 @@ pub(super) fn pages(size: Size) -> impl Iterator<Item = PageRequest> {
 
 /// How many at most, where it is told which: of calls at once each wants one.
 impl Few for u16 {
+    const EVEN: bool = true;
+
     fn few(size: Size) -> Vec<Self> {
         if size.in_turn {
             vec![1, 2, 1000, 1000, 1000, 0]
@@ -337,14 +431,34 @@ impl Few for u16 {
     }
 }
 
-/// How many at most: always more than there are, since which of them goes is nobody's contract.
+/// How many at most: mostly more than there are. Which of them go first is nobody's contract, so that
+/// what has a limit is called until it finds less.
 impl Few for u32 {
-    fn few(_: Size) -> Vec<Self> {
-        vec![1000]
+    const EVEN: bool = true;
+
+    fn few(size: Size) -> Vec<Self> {
+        if size.in_turn {
+            vec![1000, 1000, 2, 1, 0]
+        } else {
+            vec![1000]
+        }
     }
 }
 
+/// When something ends: mostly not at once.
+pub(super) fn ends() -> BoxedStrategy<Timestamp> {
+    let far = START.after(LONG);
+    select(vec![minute(4), minute(9), minute(2), minute(1), far]).boxed()
+}
+
+/// Whether a call that removes at most so many, and removed `count`, may have left some.
+pub(super) fn is_full(at_most: u32, count: u64) -> bool {
+    at_most > 0 && count >= u64::from(at_most)
+}
+
 impl Few for i64 {
+    const EVEN: bool = true;
+
     fn few(_: Size) -> Vec<Self> {
         vec![0, -1, Self::MAX]
     }
@@ -386,7 +500,6 @@ mod tests {
         has_all::<AttributeName>();
         has_all::<ProviderId>();
         has_all::<ProviderSubject>();
-        has_all::<Text>();
         has_all::<Email>();
         has_all::<Username>();
         has_all::<Phone>();
@@ -412,11 +525,14 @@ mod tests {
         has_all::<PrivateKey>();
         has_all::<SealedBytes>();
         has_all::<PasswordHash>();
-        has_all::<Document>();
         has_all::<Version>();
         assert_eq!(PageRequest::few(Size::SEQUENCE).len(), 3);
         assert_eq!(TenantId::few(Size::SEQUENCE).len(), 2);
         assert_eq!(Identifier::few(Size::SEQUENCE).len(), 9);
         assert_eq!(Counter::few(Size::SEQUENCE).len(), 4);
+        assert_eq!(Text::few(Size::SEQUENCE).len(), 5);
+        assert_eq!(Document::few(Size::SEQUENCE).len(), 6);
+        assert_eq!(Timestamp::few(Size::SEQUENCE).len(), 8);
+        assert_eq!(Span::few(Size::SEQUENCE).len(), 4);
     }
 }

@@ -132,12 +132,29 @@ where
     T: Debug,
     F: Future<Output = PortResult<Page<T>>>,
 {
+    for (what, text) in damages(cursor) {
+        refuses_cursor(what, Cursor::new(text)?, &list).await?;
+    }
+    Ok(())
+}
+
+/// In how many ways a cursor can be damaged.
+pub(crate) const DAMAGES: usize = 8;
+
+/// The cursor, damaged in one of the ways there are, by its number.
+pub(crate) fn damaged(cursor: &Cursor, number: usize) -> Result<Cursor, Failure> {
+    let [.., (_, last)] = damages(cursor);
+    let mut ways = damages(cursor).into_iter().map(|(_, text)| text);
+    Ok(Cursor::new(ways.nth(number).unwrap_or(last))?)
+}
+
+fn damages(cursor: &Cursor) -> [(&'static str, String); DAMAGES] {
     let text = cursor.as_str();
     let mut flipped: Vec<char> = text.chars().collect();
     if let Some(middle) = flipped.get_mut(text.len() / 2) {
         *middle = if *middle == 'A' { 'B' } else { 'A' };
     }
-    let damaged = [
+    [
         ("an empty cursor", String::new()),
         ("a cursor that is a number", "1".to_owned()),
         ("a cursor of another format", "eyJpZCI6MX0".to_owned()),
@@ -152,9 +169,5 @@ where
         ),
         ("a cursor that was written twice", format!("{text}{text}")),
         ("a cursor of SQL", "'OR'1'='1".to_owned()),
-    ];
-    for (what, text) in damaged {
-        refuses_cursor(what, Cursor::new(text)?, &list).await?;
-    }
-    Ok(())
+    ]
 }

@@ -22,7 +22,7 @@ mod walls;
 /// Made-up calls.
 mod random {
     crate::model::random_rules!(
-        portproof_ports::TenantStoreCall,
+        crate::model::Belongings,
         "tenants::random::calls_in_turn",
         "tenants::random::calls_at_once"
     );
