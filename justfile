@@ -44,20 +44,9 @@ sequences adapter="memory" count="300" seed="0":
         --rule relationships::random --rule organizations::random --rule outbox::random \
         --rule tenants::random
 
-# Runs the cargo-mutants tool over the reference adapter and the suites; takes hours.
-cargo-mutants:
-    #!/usr/bin/env bash
-    set -euo pipefail
-    # In a copy, where the ports' results have the one name that the tool knows.
-    here="$PWD" copy="$(mktemp -d)"
-    trap 'rm -rf "$copy"' EXIT
-    mkdir -p "$here"/target/{adapter,suites}
-    git archive HEAD | tar -x -C "$copy"
-    cd "$copy"
-    sed -i 's/\bPortResult\b/Result/g' adapters/memory/src/*.rs
-    sed -i 's/, PortResult};/, PortResult, PortResult as Result};/' adapters/ports/src/lib.rs
-    cargo mutants --output "$here/target/adapter" --package portproof-memory --test-package portproof-memory,portproof-mutants
-    cargo mutants --output "$here/target/suites" --package portproof --file 'conformance/src/suites/**' --test-package portproof-mutants
+# Runs the cargo-mutants tool: `just cargo-mutants adapter outbox`, `just cargo-mutants suites all --shard 1/100`.
+cargo-mutants what port *arguments:
+    tests/mutants/cargo-mutants.sh {{ what }} {{ port }} {{ arguments }}
 
 # Measures the suites on every adapter, five runs each.
 bench:

@@ -24,6 +24,7 @@ mod refresh_tokens;
 mod relationships;
 pub(crate) mod sequences;
 mod session;
+mod size;
 mod small;
 mod tenants;
 
@@ -42,7 +43,7 @@ use crate::{Checked, Context, Failure, World, suites::offered};
 
 pub(crate) use assignments::Authorization;
 pub(crate) use look::{Look, looked};
-pub(crate) use small::Size;
+pub(crate) use size::Size;
 use small::{Few, Small, calls, small};
 pub(crate) use tenants::Belongings;
 

@@ -1,4 +1,4 @@
-//! A world so small that what is made up collides.
+//! What there is in a world so small that what is made up collides.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -18,60 +18,11 @@ use proptest::{
 };
 use serde_json::json;
 
+use super::Size;
 use crate::suites::fixture::{START, just_before, minute};
 
 /// Some 90 years.
 const LONG: Span = Span::seconds(2_840_000_000);
-
-/// How small a world is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Size {
-    /// How many tenants.
-    pub(crate) tenants: usize,
-    /// How many ids of a kind, and how many other values.
-    pub(crate) ids: usize,
-    /// How many instants.
-    pub(crate) instants: usize,
-    /// Whether calls happen in turn. Then lists are walked page by page, and what need not be one
-    /// step takes part, too.
-    pub(crate) in_turn: bool,
-}
-
-impl Size {
-    /// For calls in turn.
-    pub(crate) const SEQUENCE: Self = Self {
-        tenants: 2,
-        ids: 4,
-        instants: 8,
-        in_turn: true,
-    };
-    /// For calls in turn on several things of one tenant.
-    pub(crate) const CROWD: Self = Self {
-        tenants: 1,
-        ..Self::SEQUENCE
-    };
-    /// For calls in turn that meet more often.
-    pub(crate) const NARROW: Self = Self {
-        tenants: 1,
-        ids: 2,
-        instants: 4,
-        in_turn: true,
-    };
-    /// For calls in turn that all mean the same one: what becomes of it takes several of them.
-    pub(crate) const SINGLE: Self = Self {
-        tenants: 1,
-        ids: 1,
-        instants: 6,
-        in_turn: true,
-    };
-    /// For calls at once: everybody wants the same.
-    pub(crate) const RACE: Self = Self {
-        tenants: 1,
-        ids: 2,
-        instants: 3,
-        in_turn: false,
-    };
-}
 
 /// What a small world has few of.
 pub(crate) trait Few: Sized {
@@ -203,7 +154,7 @@ few_ids! {
     SubjectId: "su" "Su" "su " "s_";
     Scope: "org" "Org" "null" "*";
     ClientId: "app" "App" "app " "a%";
-    CodeKind: "authorization_code" "Authorization_code";
+    CodeKind: "ticket" "Ticket";
     EntityKind: "client" "Client";
     EntityId: "en" "En" "en " "e%";
     UniqueName: "name" "Name";

@@ -195,6 +195,8 @@ fn first() -> Vec<Mutant<Ports>> {
 fn bound() -> Vec<Mutant<Ports>> {
     const CLIENT: &str = "codes::consume::needs_its_client";
     const KIND: &str = "codes::consume::needs_its_kind";
+    /// Of the rules, and of made-up calls.
+    const KINDS: [&str; 2] = ["authorization_code", "ticket"];
     vec![
         refuses(
             "codes::clients_are_not_compared",
@@ -238,11 +240,17 @@ fn bound() -> Vec<Mutant<Ports>> {
             KIND,
             |table, mut call| async move {
                 let answer = table.call(call.clone()).await?;
-                if answer == Answer::Consume(Consumed::Refused)
-                    && let Call::Consume { kind, .. } = &mut call
-                {
-                    *kind = CodeKind::new("authorization_code")?;
-                    return table.call(call).await;
+                if answer != Answer::Consume(Consumed::Refused) {
+                    return Ok(answer);
+                }
+                for other in KINDS {
+                    if let Call::Consume { kind, .. } = &mut call {
+                        *kind = CodeKind::new(other)?;
+                    }
+                    let answer = table.call(call.clone()).await?;
+                    if answer != Answer::Consume(Consumed::Refused) {
+                        return Ok(answer);
+                    }
                 }
                 Ok(answer)
             },
@@ -256,8 +264,10 @@ fn bound() -> Vec<Mutant<Ports>> {
                 if let (Call::Consume { tenant, id, .. }, Answer::Consume(Consumed::Refused)) =
                     (&call, &answer)
                 {
-                    let kind = CodeKind::new("authorization_code")?;
-                    table.store.revoke(tenant, &kind, id).await?;
+                    for kind in KINDS {
+                        let kind = CodeKind::new(kind)?;
+                        table.store.revoke(tenant, &kind, id).await?;
+                    }
                 }
                 Ok(answer)
             },
