@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use portproof_ports::{
-    EventBatch, EventFilter, EventId, EventKinds, EventStore, EventStoreAnswer, EventStoreCall,
-    EventSubjects, ExpectedHead, NewEvent, Ports, Position, Sequence, StreamId, TenantId,
+    Document, EventBatch, EventFilter, EventId, EventKind, EventKinds, EventStore,
+    EventStoreAnswer, EventStoreCall, EventSubjects, ExpectedHead, NewEvent, Ports, Position,
+    Sequence, StreamId, TenantId,
 };
 use proptest::{
     collection,
@@ -15,6 +16,7 @@ use super::{
     Few, Random, Size, Small, calls, small,
     small::{is_full, just, of, one_of, pages},
 };
+use crate::suites::fixture::START;
 
 impl Few for Sequence {
     const EVEN: bool = true;
@@ -40,7 +42,21 @@ impl Few for Position {
 
 impl Small for NewEvent {
     fn small(size: Size) -> BoxedStrategy<Self> {
-        small! { size; NewEvent { id, kind, subject, occurred_at, payload } }
+        let any = small! { size; NewEvent { id, kind, subject, occurred_at, payload } };
+        let kinds = EventKind::few(size);
+        // Often all that it says goes with its id: then it may be a retry in whatever batch it is.
+        (any, proptest::bool::ANY)
+            .prop_map(move |(event, is_plain)| match kinds.first() {
+                Some(kind) if is_plain => Self {
+                    id: event.id,
+                    kind: kind.clone(),
+                    subject: None,
+                    occurred_at: START,
+                    payload: Document::empty(),
+                },
+                _ => event,
+            })
+            .boxed()
     }
 }
 

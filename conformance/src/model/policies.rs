@@ -3,10 +3,15 @@
 use std::sync::Arc;
 
 use portproof_ports::{
-    Algorithm, Condition, Effect, Permission, PolicyDraft, PolicyId, PolicyRule, PolicyStore,
-    PolicyStoreCall, Ports, RoleDraft, RoleId, Targets, TenantId,
+    Algorithm, Condition, Document, Effect, Permission, PolicyDraft, PolicyId, PolicyRule,
+    PolicyStore, PolicyStoreCall, Ports, RoleDraft, RoleId, Targets, TenantId, Text,
 };
-use proptest::strategy::BoxedStrategy;
+use proptest::{
+    collection,
+    sample::select,
+    strategy::{BoxedStrategy, Strategy},
+};
+use serde_json::json;
 
 use super::{
     Few, Random, Size, Small, calls, small,
@@ -36,10 +41,33 @@ impl Few for Effect {
 
 impl Small for Condition {
     fn small(size: Size) -> BoxedStrategy<Self> {
-        one_of(vec![
+        let test = small! { size; Self::Test { field, operator, value } };
+        let operator = |operator: &'static str, value| {
+            let (field, operator) = (Text::new("level").ok()?, Text::new(operator).ok()?);
+            let value = Document::new(value).ok();
+            Some(Self::Test {
+                field,
+                operator,
+                value,
+            })
+        };
+        let few = [
+            operator("before", json!(false)),
+            operator("lt", json!(null)),
+        ];
+        let few: Vec<Self> = few.into_iter().flatten().collect();
+        let inner = one_of(vec![
+            (2, test.clone()),
+            (2, select(few).boxed()),
             (1, just(Self::always())),
             (1, just(Self::Any(vec![Self::None(vec![])]))),
-            (2, small! { size; Self::Test { field, operator, value } }),
+        ]);
+        let several = collection::vec(inner.clone(), 0..=3);
+        one_of(vec![
+            (2, inner),
+            (3, several.clone().prop_map(Self::All).boxed()),
+            (1, several.clone().prop_map(Self::Any).boxed()),
+            (1, several.prop_map(Self::None).boxed()),
         ])
     }
 }

@@ -56,11 +56,21 @@ impl Random for RefreshTokenStoreCall {
         };
         // A sweep need not be one step.
         let sweep = small! { size; Self::Sweep { tenant, now, at_most } };
-        if size.in_turn {
-            one_of(vec![(27, steps), (3, sweep)])
-        } else {
-            steps
+        if !size.in_turn {
+            return steps;
         }
+        // Mostly from each token to the next: then families have a history, and there are retries.
+        let tokens = RefreshDigest::few(size);
+        let steps = steps.prop_map(move |mut call| {
+            if let Self::Rotate { old, new, .. } = &mut call
+                && tokens.first() == Some(new)
+                && let Some(next) = tokens.iter().skip_while(|token| *token != old).nth(1)
+            {
+                *new = next.clone();
+            }
+            call
+        });
+        one_of(vec![(27, steps.boxed()), (3, sweep)])
     }
 
     fn has_more(&self, answer: &Self::Answer) -> bool {

@@ -23,7 +23,13 @@ use crate::suites::fixture::{START, minute};
 impl Few for ObjectRef {
     fn few(size: Size) -> Vec<Self> {
         // What is spelled alike when type and id are written one behind the other comes last.
-        let all = [("doc", "a"), ("doc", "A"), ("do", "c:a"), ("do:c", "a")];
+        let all = [
+            ("doc", "a"),
+            ("doc", "A"),
+            ("do", "c:a"),
+            ("do:c", "a"),
+            ("doc", "_"),
+        ];
         let first = all.into_iter().take(size.ids);
         let made = first.filter_map(|(kind, id)| {
             Some(Self {
@@ -131,8 +137,9 @@ impl Small for Precondition {
 
 impl Small for EdgeBatch {
     fn small(size: Size) -> BoxedStrategy<Self> {
-        let writes = Vec::<EdgeWrite>::small(size);
-        let preconditions = collection::vec(Precondition::small(size), 0..=1);
+        let (writes, preconditions) = if size.in_turn { (5, 2) } else { (3, 1) };
+        let writes = collection::vec(EdgeWrite::small(size), 0..=writes);
+        let preconditions = collection::vec(Precondition::small(size), 0..=preconditions);
         (writes, preconditions)
             .prop_filter_map("a batch of few", |(writes, preconditions)| {
                 Self::new(writes).ok()?.given(preconditions).ok()

@@ -45,11 +45,14 @@ enum Does<C> {
     Call(C),
     /// The call that was made so many calls before, once more: as who got no answer does.
     Again(usize),
+    /// This call through the other handle than the last, and then the last one once more: who
+    /// remembers what it answered, answers wrongly now.
+    Around(C),
     /// A look at everything.
     Look,
-    /// This list from a cursor that is damaged in one of the ways there are, or that the list before
-    /// handed out.
-    FromCursor(C, Option<usize>),
+    /// This list, or the one that was asked for last, from a cursor that is damaged in one of the
+    /// ways there are, or that the list before handed out.
+    FromCursor(Option<C>, Option<usize>),
 }
 
 fn steps<C: Calls>() -> BoxedStrategy<Vec<Step<C>>> {
@@ -57,8 +60,9 @@ fn steps<C: Calls>() -> BoxedStrategy<Vec<Step<C>>> {
         let from_cursor = (lists::<C>(size), option::of(0..DAMAGES))
             .prop_map(|(list, damage)| Does::FromCursor(list, damage));
         let does = one_of(vec![
-            (76, C::any(size).prop_map(Does::Call).boxed()),
+            (70, C::any(size).prop_map(Does::Call).boxed()),
             (7, (0..3_usize).prop_map(Does::Again).boxed()),
+            (6, C::any(size).prop_map(Does::Around).boxed()),
             (7, just(Does::Look)),
             (10, from_cursor.boxed()),
         ]);
@@ -153,14 +157,14 @@ async fn search<C: Calls>(
         .map_err(|_| Failure::new("playing a sequence panicked"))?
 }
 
-/// A list that there is, or any call where there is none.
-fn lists<C: Calls>(size: Size) -> BoxedStrategy<C> {
+/// A list that there is, or that was asked for last.
+fn lists<C: Calls>(size: Size) -> BoxedStrategy<Option<C>> {
     let mut lists = C::looks(size);
     lists.retain_mut(|look| look.page_mut().is_some());
     if lists.is_empty() {
-        return C::any(size);
+        return just(None);
     }
-    mostly_first(&lists)
+    option::weighted(0.6, mostly_first(&lists)).boxed()
 }
 
 /// Plays a sequence on tenants that nobody used before.
@@ -168,35 +172,50 @@ async fn play<C: Calls>(context: &Context<Ports>, steps: &[Step<C>]) -> Checked 
     context.transcript().restart();
     let tenants = [context.tenant()?, context.tenant()?];
     let reference = MemoryAdapter::new().ports();
-    let mut made = Vec::new();
+    let handles = [context.stores(), context.second()];
+    // The calls that were made, and through which handle.
+    let mut made: Vec<(C, usize)> = Vec::new();
     let mut place = None;
     for Step { does, second } in steps {
-        let ports = if *second {
-            context.second()
-        } else {
-            context.stores()
-        };
+        let handle = usize::from(*second);
         let calls = match does {
-            Does::Call(call) => vec![call.clone()],
-            Does::Again(before) => made
-                .iter()
-                .rev()
-                .nth(*before)
-                .cloned()
-                .into_iter()
-                .collect(),
-            Does::Look => C::looks(Size::SEQUENCE),
+            Does::Call(call) => vec![(call.clone(), handle)],
+            Does::Again(before) => {
+                let again = made.iter().rev().nth(*before);
+                again
+                    .map(|(call, _)| (call.clone(), handle))
+                    .into_iter()
+                    .collect()
+            }
+            Does::Around(call) => {
+                let last = made.last().cloned();
+                let other = last.as_ref().map_or(handle, |(_, handle)| 1 - handle);
+                [(call.clone(), other)].into_iter().chain(last).collect()
+            }
+            Does::Look => {
+                for look in C::looks(Size::SEQUENCE) {
+                    compare(&reference, handles[handle], settle(look, &tenants)).await?;
+                }
+                continue;
+            }
             Does::FromCursor(list, damage) => {
-                let list = settle(list.clone(), &tenants);
-                compare_places(&reference, ports, list, *damage, &mut place).await?;
+                let is_list = |(call, _): &&(C, usize)| call.clone().page_mut().is_some();
+                let last = || {
+                    made.iter()
+                        .rev()
+                        .find(is_list)
+                        .map(|(call, _)| call.clone())
+                };
+                if let Some(list) = list.clone().or_else(last) {
+                    let list = settle(list, &tenants);
+                    compare_places(&reference, handles[handle], list, *damage, &mut place).await?;
+                }
                 continue;
             }
         };
-        if let (Does::Call(_) | Does::Again(_), [call]) = (does, &calls[..]) {
-            made.push(call.clone());
-        }
-        for call in calls {
-            compare(&reference, ports, settle(call, &tenants)).await?;
+        for (call, handle) in calls {
+            made.push((call.clone(), handle));
+            compare(&reference, handles[handle], settle(call, &tenants)).await?;
         }
     }
     context.transcript().begin_afterwards();

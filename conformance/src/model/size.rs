@@ -18,8 +18,8 @@ impl Size {
     /// For calls in turn.
     pub(crate) const SEQUENCE: Self = Self {
         tenants: 2,
-        ids: 4,
-        instants: 8,
+        ids: 6,
+        instants: 9,
         in_turn: true,
     };
     /// For calls in turn on several things of one tenant.

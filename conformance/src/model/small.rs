@@ -145,22 +145,22 @@ macro_rules! few_ids {
 
 // What a backend that folds case, trims, or looks for patterns takes for one.
 few_ids! {
-    IdentityId: "ada" "Ada" "ada " "a%";
+    IdentityId: "ada" "Ada" "ada " "a%" "ada.lovelace@example.com";
     CredentialId: "cd" "Cd" "cd " "c_";
     KeyId: "key" "Key" "key " "ke%";
-    PolicyId: "po" "Po" "po " "p%";
+    PolicyId: "po" "Po" "po " "p%" "p%6F";
     RuleId: "rule" "Rule" "rule " "rul%";
-    RoleId: "ro" "Ro" "ro " "r%";
-    SubjectId: "su" "Su" "su " "s_";
+    RoleId: "ro" "Ro" "ro " "r%" " ro," "r%6F";
+    SubjectId: "su" "Su" "su " "s_" " su:";
     Scope: "org" "Org" "null" "*";
     ClientId: "app" "App" "app " "a%";
     CodeKind: "ticket" "Ticket";
-    EntityKind: "client" "Client";
+    EntityKind: "client" "Client" "clien_";
     EntityId: "en" "En" "en " "e%";
     UniqueName: "name" "Name";
     UniqueValue: "v" "V" "v " "_";
     FamilyId: "fa" "Fa" "fa " "f_";
-    SessionRef: "sid" "Sid" "sid " "s%";
+    SessionRef: "sid" "Sid" "sid " "s%" "null";
     EventId: "ev" "Ev" "ev " "e%";
     EventKind: "login" "Login" "login " "log%";
     StreamId: "st" "St" "st " "s_";
@@ -169,7 +169,7 @@ few_ids! {
     Relation: "in" "In" "in " "i_";
     OrganizationId: "or" "Or" "or " "o_";
     ItemId: "it" "It" "it " "i%";
-    ItemKind: "mail" "Mail";
+    ItemKind: "mail" "Mail" "mai";
     Slug: "ac" "ac-0" "a" "0";
     AttributeName: "at" "At" "__proto__" "a_";
     ProviderId: "idp" "IdP" "idp:7" "id%";
@@ -195,9 +195,13 @@ macro_rules! few_digests {
     ($($digest:ident at_least $least:literal)*) => {$(
         impl Few for $digest {
             fn few(size: Size) -> Vec<Self> {
-                let one = Self::of(b"one");
-                let mut near = *one.as_bytes();
-                near[31] ^= 1;
+                // Two that differ in the last byte, which ends a line. (The first as a text ends in a
+                // digit, so that it is one in the other case, too.)
+                let mut last = *Self::of(b"one").as_bytes();
+                last[31] = b'\r';
+                let mut near = last;
+                near[31] = b'\n';
+                let one = Self::new(last);
                 // The same letters, in the other case.
                 let text: String = String::from(one.clone())
                     .chars()
@@ -266,7 +270,7 @@ impl Few for Document {
             json!({}),
             json!({"level": 2, "tags": ["Ä", null], "none": null}),
             json!(null),
-            json!({"level": {"deep": false}, "wide": i64::MAX, "half": 0.5}),
+            json!({"level": {"deep": false}, "wide": [9_007_199_254_740_993_i64, i64::MAX], "half": 0.5}),
         ];
         let first = documents.into_iter().take(size.ids);
         let mut all: Vec<Self> = first
@@ -293,6 +297,7 @@ impl Few for Identifier {
         all.extend(Username::few(size).into_iter().map(Self::Username));
         if size.in_turn {
             all.extend(Phone::few(size).into_iter().take(1).map(Self::Phone));
+            all.extend(Username::new("ada@example.com").map(Self::Username));
             for provider in ProviderId::few(size) {
                 for subject in ProviderSubject::few(size) {
                     let provider = provider.clone();
@@ -319,6 +324,7 @@ impl Few for Timestamp {
             minute(5),
             // In the 22nd century.
             START.after(LONG),
+            minute(1).after(LONG),
         ];
         all.into_iter().take(size.instants).collect()
     }
@@ -333,6 +339,8 @@ impl Few for Span {
             // No whole number of seconds, and more of them than fit into 32 bits.
             all.extend(Self::from_micros(60_000_001));
             all.push(LONG);
+            // As long as there is time.
+            all.extend(Self::from_micros(Timestamp::MAX.as_micros()));
         }
         all
     }
@@ -411,7 +419,8 @@ impl Few for i64 {
     const EVEN: bool = true;
 
     fn few(_: Size) -> Vec<Self> {
-        vec![0, -1, Self::MAX]
+        // The last but one is no double.
+        vec![0, -1, 9_007_199_254_740_993, Self::MAX]
     }
 }
 
@@ -430,23 +439,23 @@ mod tests {
     use super::*;
 
     fn has_all<T: Few>() {
-        assert_eq!(
-            T::few(Size::SEQUENCE).len(),
-            4,
-            "{}",
-            std::any::type_name::<T>()
-        );
+        has::<T>(4);
+    }
+
+    fn has<T: Few>(count: usize) {
+        let name = std::any::type_name::<T>();
+        assert_eq!(T::few(Size::SEQUENCE).len(), count, "{name}");
     }
 
     #[test]
     fn everything_in_the_small_world_is_valid() {
-        has_all::<IdentityId>();
+        has::<IdentityId>(5);
         has_all::<CredentialId>();
         has_all::<KeyId>();
-        has_all::<PolicyId>();
+        has::<PolicyId>(5);
         has_all::<RuleId>();
-        has_all::<RoleId>();
-        has_all::<SubjectId>();
+        has::<RoleId>(6);
+        has::<SubjectId>(5);
         has_all::<Scope>();
         has_all::<AttributeName>();
         has_all::<ProviderId>();
@@ -458,7 +467,7 @@ mod tests {
         has_all::<EntityId>();
         has_all::<UniqueValue>();
         has_all::<FamilyId>();
-        has_all::<SessionRef>();
+        has::<SessionRef>(5);
         has_all::<EventId>();
         has_all::<EventKind>();
         has_all::<StreamId>();
@@ -477,13 +486,15 @@ mod tests {
         has_all::<SealedBytes>();
         has_all::<PasswordHash>();
         has_all::<Version>();
-        assert_eq!(PageRequest::few(Size::SEQUENCE).len(), 3);
-        assert_eq!(TenantId::few(Size::SEQUENCE).len(), 2);
-        assert_eq!(Identifier::few(Size::SEQUENCE).len(), 9);
-        assert_eq!(Counter::few(Size::SEQUENCE).len(), 4);
-        assert_eq!(Text::few(Size::SEQUENCE).len(), 5);
-        assert_eq!(Document::few(Size::SEQUENCE).len(), 6);
-        assert_eq!(Timestamp::few(Size::SEQUENCE).len(), 8);
-        assert_eq!(Span::few(Size::SEQUENCE).len(), 4);
+        has::<EntityKind>(3);
+        has::<ItemKind>(3);
+        has::<PageRequest>(3);
+        has::<TenantId>(2);
+        has::<Identifier>(10);
+        has::<Counter>(4);
+        has::<Text>(5);
+        has::<Document>(6);
+        has::<Timestamp>(9);
+        has::<Span>(5);
     }
 }

@@ -4,7 +4,7 @@ use portproof::mutants::Mutant;
 use portproof_ports::{ErrorKind, IdentityStore, Port, PortError, Ports};
 use serde_json::{Value, json};
 
-use crate::edits::{Edits, careless, common, every, fold, to_millis};
+use crate::edits::{Edits, begins, careless, common, every, fold, to_millis};
 
 pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
     let edits = Edits::<dyn IdentityStore>::new(|ports| &mut ports.identity).common(&common!(
@@ -159,15 +159,12 @@ fn records(edits: Edits<dyn IdentityStore>) -> Edits<dyn IdentityStore> {
             "create",
         )
         .re_enacts("better-auth #942: two users with one address")
-        .call(
+        .finds(
             "identity::get_goes_by_prefix",
             "identity::get::missing_is_none",
-            "get",
-            |arguments| {
-                if arguments["id"] == "Ad" {
-                    arguments["id"] = json!("Ada");
-                }
-            },
+            &["get"],
+            "id",
+            begins,
         )
         .answer(
             "identity::get_many_in_reverse",
@@ -368,11 +365,14 @@ fn changes(edits: Edits<dyn IdentityStore>) -> Edits<dyn IdentityStore> {
             }
             store.call(call).await
         })
-        .also("identity::merge_erases_first", "identity::merge::needs_both", "merge", |arguments| {
-            if arguments["survivor"] == "nobody" {
-                return vec![("erase", json!({"tenant": arguments["tenant"], "id": arguments["duplicate"]}))];
+        .fault("identity::merge_erases_first", "identity::merge::needs_both", |store, call| async move {
+            use portproof_ports::IdentityStoreCall as Call;
+            if let Call::Merge { tenant, survivor, duplicate, .. } = &call
+                && store.get(tenant, survivor).await?.is_none()
+            {
+                store.erase(tenant, duplicate).await?;
             }
-            Vec::new()
+            store.call(call).await
         })
         .error("identity::merge_has_no_limit", "identity::merge::keeps_to_the_limit", "merge", ErrorKind::Refused, PortError::not_found("survivor"))
         .race("identity::merges_race", "identity::merge::race_has_one_winner", "merge")

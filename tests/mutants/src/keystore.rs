@@ -7,7 +7,7 @@ use portproof_ports::{
 };
 use serde_json::json;
 
-use crate::edits::{Edits, careless, common, every, fold, to_millis};
+use crate::edits::{Edits, begins, careless, common, every, fold, to_millis};
 
 pub(crate) fn mutants() -> Vec<Mutant<Ports>> {
     let edits = Edits::<dyn KeyStore>::new(|ports| &mut ports.keystore).common(&common!(
@@ -116,15 +116,12 @@ fn records(edits: Edits<dyn KeyStore>) -> Edits<dyn KeyStore> {
             },
         )
         .re_enacts("dex b51e73bc: rotation times in milliseconds")
-        .call(
+        .finds(
             "keystore::get_goes_by_prefix",
             "keystore::get::missing_is_none",
-            "get",
-            |arguments| {
-                if arguments["id"] == "activ" {
-                    arguments["id"] = json!("active");
-                }
-            },
+            &["get"],
+            "id",
+            begins,
         )
         .error(
             "keystore::a_full_store_is_unavailable",

@@ -7,9 +7,10 @@ use portproof_ports::{
 };
 
 use super::{
-    Store, answered, end, failing, first, held, id, mutant, new_of, pause, rewritten, syntax_error,
-    window,
+    Store, answered, end, failing, grants, held, id, mutant, new_of, pause, rewritten,
+    syntax_error, window,
 };
+use crate::edits::Names;
 
 pub(super) fn mutants() -> Vec<Mutant<Ports>> {
     vec![
@@ -115,7 +116,10 @@ pub(super) fn mutants() -> Vec<Mutant<Ports>> {
         mutant(
             "assignments::no_revocations_are_all",
             "assignments::revoke_many::of_none_is_zero",
-            none_is_all,
+            {
+                let subjects = Names::default();
+                move |store, call| none_is_all(subjects.clone(), store, call)
+            },
         )
         .re_enacts("AuthHero 9c9fefe: a condition over an empty list removed everything"),
         rewritten(
@@ -220,7 +224,8 @@ async fn revocations_are_combined(store: Store, call: Call) -> PortResult<Answer
     Ok(Answer::RevokeMany(count))
 }
 
-async fn none_is_all(store: Store, call: Call) -> PortResult<Answer> {
+async fn none_is_all(subjects: Names, store: Store, call: Call) -> PortResult<Answer> {
+    subjects.note(&call, "subject");
     if let Call::RevokeMany {
         tenant,
         revocations,
@@ -228,11 +233,10 @@ async fn none_is_all(store: Store, call: Call) -> PortResult<Answer> {
         && revocations.is_empty()
     {
         let mut count = 0;
-        let editors = store
-            .holders_of(tenant, &id("editor"), &first(1000)?)
-            .await?;
-        for grant in editors.items {
-            count += end(&store, tenant, &new_of(&grant)).await?;
+        for subject in subjects.all() {
+            for grant in grants(&store, tenant, &id(&subject)).await? {
+                count += end(&store, tenant, &new_of(&grant)).await?;
+            }
         }
         return Ok(Answer::RevokeMany(count));
     }

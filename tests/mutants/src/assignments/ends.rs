@@ -10,11 +10,25 @@ use portproof_ports::{
 };
 
 use super::{
-    Changes, Memory, Store, answered, attributes::set_all, end, first, grants, id, mutant, new_of,
+    Changes, Memory, Store, answered, attributes::set_all, end, first, grants, mutant, new_of,
     pause, remembering,
 };
+use crate::edits::{Edits, is_like};
 
 pub(super) fn mutants() -> Vec<Mutant<Ports>> {
+    let pattern = Edits::new(|ports| &mut ports.assignments)
+        .reaches(
+            "assignments::forget_is_a_pattern",
+            "assignments::forget::spares_everybody_else",
+            "forget",
+            "subject",
+            is_like,
+        )
+        .re_enacts("better-auth #10507: a key with glob characters removed others");
+    [pattern.done(), others()].concat()
+}
+
+fn others() -> Vec<Mutant<Ports>> {
     vec![
         mutant(
             "assignments::forget_leaves_attributes",
@@ -22,12 +36,6 @@ pub(super) fn mutants() -> Vec<Mutant<Ports>> {
             forget_leaves_attributes,
         )
         .re_enacts("spire #6946: what belonged to a deleted row stayed"),
-        mutant(
-            "assignments::forget_is_a_pattern",
-            "assignments::forget::spares_everybody_else",
-            forget_is_a_pattern,
-        )
-        .re_enacts("better-auth #10507: a key with glob characters removed others"),
         answered(
             "assignments::nothing_forgotten_is_one",
             "assignments::forget::of_nobody_is_zero",
@@ -109,22 +117,6 @@ async fn first_hundred_are_forgotten(store: Store, call: Call) -> PortResult<Ans
         .collect();
     store.merge_attributes(tenant, subject, &clear).await?;
     Ok(Answer::Forget(count))
-}
-
-async fn forget_is_a_pattern(store: Store, call: Call) -> PortResult<Answer> {
-    if let Call::Forget { tenant, subject } = &call
-        && ["%", "*"].contains(&subject.as_str())
-    {
-        let mut count = 0;
-        let editors = store
-            .holders_of(tenant, &id("editor"), &first(1000)?)
-            .await?;
-        for grant in editors.items {
-            count += store.forget(tenant, &grant.subject).await?;
-        }
-        return Ok(Answer::Forget(count));
-    }
-    store.call(call).await
 }
 
 async fn forgotten_is_hidden(memory: Memory, store: Store, call: Call) -> PortResult<Answer> {

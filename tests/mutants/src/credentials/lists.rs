@@ -8,38 +8,70 @@ use portproof_ports::{
 };
 use serde_json::json;
 
-use crate::edits::{Edits, careless, every, fold};
+use crate::edits::{Edits, begins, careless, every, fold};
 
 pub(super) fn lists(edits: Edits<dyn CredentialStore>) -> Edits<dyn CredentialStore> {
     edits
-        .call("credentials::lists_ignore_the_kind", "credentials::list_of::filters_by_kind", "list_of", |arguments| {
-            arguments["kinds"] = json!("every");
-        })
-        .calls("credentials::owners_are_folded", "credentials::list_of::of_nobody_is_empty", |arguments| {
-            every(arguments, "identity", &fold);
-        })
-        .offsets("credentials::offsets_skip", "credentials::list_of::walk_survives_changes")
-        .offsets("credentials::offsets_fit_everywhere", "credentials::list_of::refuses_a_foreign_cursor")
-        .also("credentials::removal_goes_by_prefix", "credentials::remove_all_of::takes_exactly_theirs", "remove_all_of", |arguments| {
-            let adam = json!({"tenant": arguments["tenant"], "identity": "Adam", "kinds": arguments["kinds"]});
-            vec![("remove_all_of", adam)]
-        })
+        .call(
+            "credentials::lists_ignore_the_kind",
+            "credentials::list_of::filters_by_kind",
+            "list_of",
+            |arguments| {
+                arguments["kinds"] = json!("every");
+            },
+        )
+        .calls(
+            "credentials::owners_are_folded",
+            "credentials::list_of::of_nobody_is_empty",
+            |arguments| {
+                every(arguments, "identity", &fold);
+            },
+        )
+        .offsets(
+            "credentials::offsets_skip",
+            "credentials::list_of::walk_survives_changes",
+        )
+        .offsets(
+            "credentials::offsets_fit_everywhere",
+            "credentials::list_of::refuses_a_foreign_cursor",
+        )
+        .reaches(
+            "credentials::removal_goes_by_prefix",
+            "credentials::remove_all_of::takes_exactly_theirs",
+            "remove_all_of",
+            "identity",
+            begins,
+        )
         .re_enacts("better-auth #10507: a pattern that meant its letters")
-        .call("credentials::removal_takes_all_kinds", "credentials::remove_all_of::takes_one_kind", "remove_all_of", |arguments| {
-            arguments["kinds"] = json!("every");
-        })
+        .call(
+            "credentials::removal_takes_all_kinds",
+            "credentials::remove_all_of::takes_one_kind",
+            "remove_all_of",
+            |arguments| {
+                arguments["kinds"] = json!("every");
+            },
+        )
         .re_enacts("kratos: replacing one kind removed all")
-        .fault("credentials::removal_takes_a_page", "credentials::remove_all_of::takes_more_than_a_page", |store, call| async move {
-            if let Call::RemoveAllOf { tenant, identity, kinds } = &call {
-                let page = PageRequest::first(100)?;
-                let page = store.list_of(tenant, identity, kinds, &page).await?;
-                for credential in &page.items {
-                    store.remove(tenant, &credential.id).await?;
+        .fault(
+            "credentials::removal_takes_a_page",
+            "credentials::remove_all_of::takes_more_than_a_page",
+            |store, call| async move {
+                if let Call::RemoveAllOf {
+                    tenant,
+                    identity,
+                    kinds,
+                } = &call
+                {
+                    let page = PageRequest::first(100)?;
+                    let page = store.list_of(tenant, identity, kinds, &page).await?;
+                    for credential in &page.items {
+                        store.remove(tenant, &credential.id).await?;
+                    }
+                    return Ok(Answer::RemoveAllOf(page.items.len() as u64));
                 }
-                return Ok(Answer::RemoveAllOf(page.items.len() as u64));
-            }
-            store.call(call).await
-        })
+                store.call(call).await
+            },
+        )
         .re_enacts("AuthHero 7d9f138: the first 100 only")
         .pages_of_500(
             "credentials::pages_hold_500",

@@ -8,7 +8,7 @@ use portproof_ports::{
 };
 use serde_json::{Value, json};
 
-use crate::edits::{Edits, careless, every, fold, to_millis};
+use crate::edits::{Edits, begins, careless, every, fold, to_millis};
 
 fn remove_of(arguments: &Value) -> Value {
     json!({"tenant": arguments["tenant"], "id": arguments["credential"]["id"]})
@@ -120,15 +120,12 @@ pub(super) fn records(edits: Edits<dyn CredentialStore>) -> Edits<dyn Credential
             },
         )
         .re_enacts("dex b51e73bc: instants in milliseconds")
-        .call(
+        .finds(
             "credentials::get_goes_by_prefix",
             "credentials::get::missing_is_none",
-            "get",
-            |arguments| {
-                if arguments["id"] == "ke" {
-                    arguments["id"] = json!("key");
-                }
-            },
+            &["get"],
+            "id",
+            begins,
         )
         .fault(
             "credentials::kinds_are_ignored",

@@ -11,8 +11,10 @@ use portproof_ports::{ErrorKind, Port, PortCall, PortError, PortResult, Ports};
 use serde_json::{Value, json};
 
 mod common;
+mod names;
 
 pub(crate) use common::{Common, CommonList, common};
+pub(crate) use names::{Names, begins, is_like};
 
 /// How to get at one port of a bundle.
 pub(crate) type Slot<P> = fn(&mut Ports) -> &mut Option<Arc<P>>;
@@ -105,17 +107,27 @@ pub(crate) fn to_millis(value: &mut Value) {
 /// Reads numbers as doubles, and drops nulls, as a careless conversion of JSON does.
 pub(crate) fn careless(value: &mut Value) {
     match value {
+        Value::Number(_) => doubles(value),
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(careless);
+        }
+        Value::Array(items) => items.iter_mut().for_each(careless),
+        _ => {}
+    }
+}
+
+/// Reads numbers as doubles.
+pub(crate) fn doubles(value: &mut Value) {
+    match value {
         Value::Number(number) if !number.is_f64() => {
             let double = number.as_f64().unwrap_or(0.0);
             if double.abs() > 9e15 {
                 *value = json!(9_007_199_254_740_992_i64);
             }
         }
-        Value::Object(fields) => {
-            fields.retain(|_, field| !field.is_null());
-            fields.values_mut().for_each(careless);
-        }
-        Value::Array(items) => items.iter_mut().for_each(careless),
+        Value::Object(fields) => fields.values_mut().for_each(doubles),
+        Value::Array(items) => items.iter_mut().for_each(doubles),
         _ => {}
     }
 }

@@ -6,11 +6,12 @@ use std::{
 };
 
 use portproof_ports::{
-    EntityKind, EntityStore, EntityStoreAnswer as Answer, EntityStoreCall as Call, PageRequest,
-    Port, PortError,
+    Cursor, EntityStore, EntityStoreAnswer as Answer, EntityStoreCall as Call, PageRequest, Port,
+    PortError,
 };
 
-use crate::edits::Edits;
+use super::lock;
+use crate::edits::{Edits, is_like};
 
 pub(super) fn mutants(edits: Edits<dyn EntityStore>) -> Edits<dyn EntityStore> {
     edits
@@ -18,17 +19,12 @@ pub(super) fn mutants(edits: Edits<dyn EntityStore>) -> Edits<dyn EntityStore> {
             "entities::lists_are_capped",
             "entities::list::has_no_limit_of_its_own",
         )
-        .fault(
+        .finds(
             "entities::lists_match_kinds_as_patterns",
             "entities::list::of_none_is_empty",
-            |store, mut call| async move {
-                if let Call::List { kind, .. } = &mut call
-                    && kind.as_str() == "clien%"
-                {
-                    *kind = EntityKind::new("client")?;
-                }
-                store.call(call).await
-            },
+            &["list"],
+            "kind",
+            is_like,
         )
         .fault(
             "entities::lists_are_by_the_last_change",
@@ -52,17 +48,28 @@ pub(super) fn mutants(edits: Edits<dyn EntityStore>) -> Edits<dyn EntityStore> {
         .fault(
             "entities::cursors_move",
             "entities::list::refuses_a_foreign_cursor",
-            |store, call| async move {
-                let outcome = store.call(call.clone()).await;
-                let Call::List { tenant, kind, page } = &call else {
-                    return outcome;
-                };
-                if outcome != Err(PortError::InvalidCursor) || kind.as_str() == "client" {
-                    return outcome;
+            {
+                let handed_out: Arc<Mutex<Vec<Cursor>>> = Arc::default();
+                move |store: super::Store, call: Call| {
+                    let handed_out = Arc::clone(&handed_out);
+                    async move {
+                        let outcome = store.call(call.clone()).await;
+                        if let Ok(Answer::List(page)) = &outcome {
+                            lock(&handed_out).extend(page.next.clone());
+                        }
+                        let Call::List { tenant, kind, page } = &call else {
+                            return outcome;
+                        };
+                        let is_known = |cursor| lock(&handed_out).contains(cursor);
+                        let of_a_list = page.cursor().is_some_and(is_known);
+                        if outcome != Err(PortError::InvalidCursor) || !of_a_list {
+                            return outcome;
+                        }
+                        // Of whichever list: it is taken for a place in this one.
+                        let page = PageRequest::first(page.limit())?;
+                        store.list(tenant, kind, &page).await.map(Answer::List)
+                    }
                 }
-                // Whatever it says is taken for a place in this list.
-                let page = PageRequest::first(page.limit())?;
-                store.list(tenant, kind, &page).await.map(Answer::List)
             },
         )
         .re_enacts("kratos 93d364c8e: page two held other tenants' rows")

@@ -1,6 +1,6 @@
 //! What is stored is not what was given.
 
-use portproof_ports::{Entity, EntityStore, ErrorKind};
+use portproof_ports::{EntityStore, ErrorKind};
 use serde_json::{Value, json};
 
 use crate::edits::{Edits, careless, every, fold, to_millis};
@@ -83,11 +83,10 @@ pub(super) fn mutants(edits: Edits<dyn EntityStore>) -> Edits<dyn EntityStore> {
             "entities::remove::removes_exactly_one",
             |store, call| async move {
                 use portproof_ports::{EntityStoreCall as Call, Port as _};
-                if let Call::Remove { tenant, kind, .. } = &call {
+                if let Call::Remove { tenant, kind, id } = &call {
                     let page = super::everything()?;
                     let all = store.list(tenant, kind, &page).await?;
-                    let beside = |entity: &&Entity| entity.id.as_str() == "beside";
-                    if let Some(next) = all.items.iter().find(beside) {
+                    if let Some(next) = all.items.iter().find(|entity| entity.id != *id) {
                         store.remove(tenant, kind, &next.id).await?;
                     }
                 }

@@ -6,6 +6,7 @@ use portproof_ports::{
 };
 
 use super::{Answer, Call, asks, mutant, page_by_number};
+use crate::edits::is_like;
 
 pub(super) fn mutants() -> Vec<Mutant<Ports>> {
     [kinds(), subjects(), times(), together(), counts()]
@@ -60,26 +61,6 @@ fn about_everybody(filter: &EventFilter) -> EventFilter {
     EventFilter {
         subjects: EventSubjects::Every,
         ..filter.clone()
-    }
-}
-
-/// Whether `text` is like `pattern`, as SQL has it.
-fn is_like(pattern: &str, text: &str) -> bool {
-    let mut rest = pattern.chars();
-    match rest.next() {
-        None => text.is_empty(),
-        Some('%') => text
-            .char_indices()
-            .map(|(at, _)| at)
-            .chain([text.len()])
-            .any(|at| is_like(rest.as_str(), &text[at..])),
-        Some(first) => {
-            let mut others = text.chars();
-            others
-                .next()
-                .is_some_and(|other| first == '_' || first == other)
-                && is_like(rest.as_str(), others.as_str())
-        }
     }
 }
 

@@ -130,7 +130,6 @@ fn kept() -> Vec<Mutant<Ports>> {
                     if events.events().iter().any(|event| {
                         let subject = event.subject.as_ref();
                         subject.is_some_and(|subject| subject.as_str().len() > 20)
-                            && event.id.as_str() == "unheard of"
                     }) =>
                 {
                     Err(PortError::not_found("identity"))

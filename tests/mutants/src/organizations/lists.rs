@@ -4,9 +4,10 @@ use portproof_ports::{
     Cursor, IdentityId, OrganizationStoreAnswer as Answer, OrganizationStoreCall as Call, Page,
     PageRequest, Port as _, Timestamp,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Port;
+use crate::edits::is_like;
 
 pub(super) fn mutants(edits: Port) -> Port {
     edits
@@ -50,14 +51,12 @@ pub(super) fn mutants(edits: Port) -> Port {
             "organizations::invitations_are_capped",
             "organizations::invitations_of::is_complete_at_any_length",
         )
-        .calls(
+        .finds(
             "organizations::lists_go_by_pattern",
             "organizations::lists::of_nothing_are_empty",
-            |arguments| {
-                if arguments["organization"] == "%" {
-                    arguments["organization"] = json!("subject");
-                }
-            },
+            &["members_of", "invitations_of"],
+            "organization",
+            is_like,
         )
         .offsets(
             "organizations::walks_skip",

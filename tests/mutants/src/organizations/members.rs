@@ -6,9 +6,10 @@ use portproof_ports::{
     NewMembership, OrganizationStoreAnswer as Answer, OrganizationStoreCall as Call, PageRequest,
     Port as _, PortError, Timestamp,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Later, Port, give_way};
+use crate::edits::begins;
 
 pub(super) fn mutants(edits: Port) -> Port {
     let edits = edits
@@ -73,15 +74,12 @@ pub(super) fn mutants(edits: Port) -> Port {
             outcome
         },
     )
-    .call(
+    .finds(
         "organizations::member_goes_by_prefix",
         "organizations::member::missing_is_none",
-        "member",
-        |arguments| {
-            if arguments["identity"] == "Ad" {
-                arguments["identity"] = json!("Ada");
-            }
-        },
+        &["member"],
+        "identity",
+        begins,
     )
     .fault(
         "organizations::roles_are_set_everywhere",

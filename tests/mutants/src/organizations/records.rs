@@ -12,7 +12,7 @@ use portproof_ports::{
 use serde_json::{Value, json};
 
 use super::{Port, same};
-use crate::edits::{careless, every, fold, to_millis};
+use crate::edits::{begins, careless, every, fold, to_millis};
 
 pub(super) fn mutants(edits: Port) -> Port {
     let slugs: Arc<Mutex<BTreeMap<(TenantId, Slug), OrganizationId>>> = Arc::default();
@@ -56,15 +56,12 @@ pub(super) fn mutants(edits: Port) -> Port {
                 }
             },
         )
-        .call(
+        .finds(
             "organizations::find_goes_by_prefix",
             "organizations::find::finds_by_the_slug",
-            "find",
-            |arguments| {
-                if arguments["slug"] == "subj" {
-                    arguments["slug"] = json!("subject");
-                }
-            },
+            &["find"],
+            "slug",
+            begins,
         )
         .fault(
             "organizations::update_clears_nothing",

@@ -2,11 +2,14 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
+use percent_encoding::percent_decode_str;
 use portproof::mutants::{Handle, Mutant, faulty};
 use portproof_memory::MemoryAdapter;
 use portproof_ports::{
     PolicyStoreAnswer as Answer, PolicyStoreCall as Call, Port, PortError, PortResult, Ports,
 };
+
+use crate::edits::is_like;
 
 /// The same fault in policies and in roles, for a rule of each or one about both.
 macro_rules! both {
@@ -260,10 +263,7 @@ fn reads() -> Vec<Mutant<Ports>> {
                 "get_policy::compares_ids_as_bytes",
                 "get_role::compares_ids_as_bytes"
             ],
-            faults::finds(|asked, stored| match asked.strip_prefix('%') {
-                Some(end) => stored.ends_with(end),
-                None => asked == stored,
-            })
+            faults::finds(is_like)
         ),
         both!(
             "decode_ids",
@@ -271,7 +271,7 @@ fn reads() -> Vec<Mutant<Ports>> {
                 "get_policy::compares_ids_as_bytes",
                 "get_role::compares_ids_as_bytes"
             ],
-            faults::finds(|asked, stored| asked.replace("%2F", "/") == stored),
+            faults::finds(|asked, stored| percent_decode_str(asked).eq(stored.bytes())),
             "duck-iam: ids went into the paths of requests without being escaped"
         ),
     ]
@@ -328,10 +328,7 @@ fn deletions() -> Vec<Mutant<Ports>> {
         both!(
             "deleted_by_pattern",
             "delete::removes_exactly_one",
-            faults::deletes(|named, stored| match named.strip_suffix('%') {
-                Some(start) => stored.starts_with(start),
-                None => named == stored,
-            }),
+            faults::deletes(is_like),
             "duck-iam: ids in a pattern of keys deleted others"
         ),
         both!(

@@ -67,9 +67,9 @@ fn found() -> Vec<Mutant<Ports>> {
             WHOLE,
             |call| {
                 let cut = |digest: &mut RefreshDigest| {
-                    if matches!(digest.as_bytes()[31], 0x00 | 0x0a) {
-                        let mut bytes = *digest.as_bytes();
-                        bytes[31] = 0x20;
+                    let mut bytes = *digest.as_bytes();
+                    if bytes[31] == 0 || bytes[31].is_ascii_whitespace() {
+                        bytes[31] = b' ';
                         *digest = RefreshDigest::new(bytes);
                     }
                 };

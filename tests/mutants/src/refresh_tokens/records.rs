@@ -5,10 +5,10 @@ use portproof_ports::{
     Document, ErrorKind, FamilyId, PortError, Ports, RefreshDigest, RefreshTokenStore, Span,
     Timestamp,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Answer, Call, asks, keeps, mutant, stores, tells};
-use crate::edits::{Edits, careless, common, every, fold, to_millis};
+use crate::edits::{Edits, careless, common, doubles, every, fold, to_millis};
 
 pub(super) fn mutants() -> Vec<Mutant<Ports>> {
     [by_edits(), issued(), kept()]
@@ -309,9 +309,7 @@ fn kept() -> Vec<Mutant<Ports>> {
             |family| {
                 if family.rotations > 0 {
                     let mut value = family.data.value().clone();
-                    every(&mut value, "beyond doubles", &|number| {
-                        *number = json!(number.as_f64());
-                    });
+                    doubles(&mut value);
                     family.data = Document::new(value).unwrap_or_else(|_| Document::empty());
                 }
             },

@@ -6,6 +6,7 @@ use portproof_ports::{
 };
 
 use super::{Answer, Call, Table, asks, mutant};
+use crate::edits::is_like;
 
 pub(super) fn mutants() -> Vec<Mutant<Ports>> {
     const EXACTLY: &str = "relationships::delete_where::removes_exactly_what_is_meant";
@@ -95,18 +96,20 @@ pub(super) fn mutants() -> Vec<Mutant<Ports>> {
             "relationships::forget_takes_ids_for_patterns",
             "relationships::forget::of_nothing_is_zero",
             |table, call| async move {
-                if let Call::Forget { tenant, object } = &call
-                    && object.id.as_str() == "%"
-                {
-                    let filter = EdgeFilter {
-                        subjects: WhichSubjects::OfType(object.kind.clone()),
-                        ..EdgeFilter::EVERY
-                    };
-                    let every = HowMany::Every;
-                    let ended = table.store.delete_where(tenant, &filter, every).await?;
-                    return Ok(Answer::Forget(ended));
+                let Call::Forget { tenant, object } = &call else {
+                    return table.call(call).await;
+                };
+                let is_meant = |other: &ObjectRef| {
+                    other.kind == object.kind && is_like(object.id.as_str(), other.id.as_str())
+                };
+                let rows = table.rows(tenant, |row| {
+                    is_meant(&row.edge.object) || is_meant(row.edge.subject.object())
+                });
+                let mut ended = 0;
+                for row in rows.await? {
+                    ended += u64::from(table.delete(tenant, &row.edge).await?);
                 }
-                table.call(call).await
+                Ok(Answer::Forget(ended))
             },
         ),
     ]

@@ -15,7 +15,7 @@ use portproof_ports::{
 };
 
 use super::lock;
-use crate::edits::Edits;
+use crate::edits::{Edits, is_like};
 
 type Tenants = Arc<Mutex<BTreeSet<TenantId>>>;
 
@@ -83,26 +83,13 @@ fn reaches(
     )
 }
 
-/// Whether a text is like a pattern of LIKE.
-fn is_like(pattern: &[char], text: &[char]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, None) => true,
-        (Some(('%', rest)), _) => (0..=text.len()).any(|skipped| is_like(rest, &text[skipped..])),
-        (Some((one, pattern)), Some((other, text))) => {
-            (*one == '_' || one == other) && is_like(pattern, text)
-        }
-        _ => false,
-    }
-}
-
 pub(super) fn mutants() -> Vec<Mutant<Ports>> {
     let edits = Edits::new(|ports: &mut Ports| &mut ports.tenants);
     let edits = reaches(edits, "tenants::purge_by_prefix", |id, other| {
         id != other && other.starts_with(id)
     });
     let edits = reaches(edits, "tenants::purge_by_pattern", |id, other| {
-        let chars = |text: &str| text.chars().collect::<Vec<_>>();
-        id != other && is_like(&chars(id), &chars(other))
+        id != other && is_like(id, other)
     })
     .re_enacts("duck-iam: a prefix that was a pattern deleted another tenant's grants");
     let edits = reaches(edits, "tenants::purge_folds_ids", |id, other| {
