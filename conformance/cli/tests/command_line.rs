@@ -4,8 +4,9 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use portproof::catalogue;
@@ -137,6 +138,56 @@ fn what_does_not_exist_is_named() {
         2,
         &["no rule is in the profiles"],
     );
+    check(
+        portproof(&["mutants", "--by", "::whoever::"]),
+        2,
+        &["no rule has `::whoever::` in its id"],
+    );
+}
+
+#[test]
+fn what_some_rules_notice_is_told() {
+    let mut command = portproof(&["mutants", "--port", "keystore"]);
+    command.args(["--by", "keystore::insert::"]);
+    // Those rules' own mutants, and others that they were not made for.
+    let text = check(command, 0, &["noticed  keystore::", "not seen keystore::"]);
+    assert!(!text.contains("SURVIVED"), "{text}");
+}
+
+/// Whoever reads the first line only has seen enough: nothing is said of it. It is no failure, but
+/// of mutants that were not run nobody knows that they are killed.
+#[test]
+fn readers_may_stop() {
+    for (arguments, exit) in [
+        (&["list"][..], 0),
+        (&["list", "--json"], 0),
+        (&["mutants", "--port", "keystore"], 1),
+    ] {
+        let mut running = portproof(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(running.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let output = running.wait_with_output().unwrap();
+        assert_eq!(text(&output), "", "{arguments:?}");
+        assert_eq!(output.status.code(), Some(exit), "{arguments:?}");
+    }
+}
+
+/// A full disk is another matter.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_written_is_told() {
+    let mut command = portproof(&["list"]);
+    command.stdout(fs::File::create("/dev/full").unwrap());
+    let output = command.output().unwrap();
+    let text = text(&output);
+    assert!(text.contains("the output could not be written"), "{text}");
+    assert_eq!(output.status.code(), Some(2), "{text}");
 }
 
 #[test]
@@ -227,8 +278,8 @@ fn sixteen_at_once(adapter: &str) {
     let running: Vec<_> = (0..16)
         .map(|_| {
             portproof(&["run", "--adapter", adapter, "--rule", "session::ready::"])
-                .stdout(std::process::Stdio::piped())
-                .stderr(std::process::Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
                 .spawn()
                 .unwrap()
         })

@@ -27,7 +27,7 @@ impl Few for NonZeroU32 {
 
 impl Few for BoundTo {
     fn few(size: Size) -> Vec<Self> {
-        let clients = ClientId::few(size).into_iter().take(2).map(Self::Client);
+        let clients = ClientId::few(size).into_iter().map(Self::Client);
         [Self::Nobody].into_iter().chain(clients).collect()
     }
 }

@@ -45,7 +45,7 @@ impl Small for NewEvent {
         let any = small! { size; NewEvent { id, kind, subject, occurred_at, payload } };
         let kinds = EventKind::few(size);
         // Often all that it says goes with its id: then it may be a retry in whatever batch it is.
-        (any, proptest::bool::ANY)
+        (any, proptest::bool::weighted(0.7))
             .prop_map(move |(event, is_plain)| match kinds.first() {
                 Some(kind) if is_plain => Self {
                     id: event.id,

@@ -29,6 +29,7 @@ impl Few for ObjectRef {
             ("do", "c:a"),
             ("do:c", "a"),
             ("doc", "_"),
+            ("Doc", "a"),
         ];
         let first = all.into_iter().take(size.ids);
         let made = first.filter_map(|(kind, id)| {

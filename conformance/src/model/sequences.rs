@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use portproof_memory::MemoryAdapter;
-use portproof_ports::{Cursor, PageRequest, PortResult, Ports};
+use portproof_ports::{Cursor, PageRequest, PortResult, Ports, TenantId};
 use proptest::{
     collection, option,
     strategy::{BoxedStrategy, Strategy},
@@ -55,7 +55,18 @@ enum Does<C> {
     FromCursor(Option<C>, Option<usize>),
 }
 
-fn steps<C: Calls>() -> BoxedStrategy<Vec<Step<C>>> {
+/// What is played.
+#[derive(Clone, Debug)]
+struct Sequence<C> {
+    /// In which way the id of the second tenant is like that of the first.
+    alike: usize,
+    steps: Vec<Step<C>>,
+}
+
+/// In how many ways ids of tenants are alike.
+const ALIKE: usize = 3;
+
+fn made_up<C: Calls>() -> BoxedStrategy<Sequence<C>> {
     let in_world = |size| {
         let from_cursor = (lists::<C>(size), option::of(0..DAMAGES))
             .prop_map(|(list, damage)| Does::FromCursor(list, damage));
@@ -74,10 +85,14 @@ fn steps<C: Calls>() -> BoxedStrategy<Vec<Step<C>>> {
             second,
         });
         (
+            0..ALIKE,
             collection::vec(begins, 0..=LONGEST / 5),
             collection::vec(step, 0..=LONGEST),
         )
-            .prop_map(|(begins, steps)| begins.into_iter().chain(steps).collect())
+            .prop_map(|(alike, begins, steps)| Sequence {
+                alike,
+                steps: begins.into_iter().chain(steps).collect(),
+            })
             .boxed()
     };
     // In the larger worlds there is more to mix up; in the smaller ones calls meet more often.
@@ -100,14 +115,14 @@ pub(crate) async fn agree<C: Calls>(context: &Context<Ports>) -> Checked {
     let Err(found) = search::<C>(context.clone(), Arc::clone(&plays)).await? else {
         return Ok(());
     };
-    let (steps, message) = found;
+    let (sequence, message) = found;
     let end = format!(
         "\n  (seed {}: the fewest calls of a random sequence that show it, found in {} plays)",
         chosen_seed(),
         plays.load(Ordering::Relaxed)
     );
     // Once more, so that the transcript holds these calls only.
-    Err(match play(context, &steps).await {
+    Err(match play(context, &sequence).await {
         Err(failure) => Failure {
             message: failure.message + &end,
             ..failure
@@ -117,7 +132,7 @@ pub(crate) async fn agree<C: Calls>(context: &Context<Ports>) -> Checked {
 }
 
 /// A sequence that fails, and how.
-type Found<C> = Result<(), (Vec<Step<C>>, String)>;
+type Found<C> = Result<(), (Sequence<C>, String)>;
 
 /// Lets proptest look for a sequence that fails, and shrink it. Its searching is not async, so it
 /// happens on a thread of its own.
@@ -132,12 +147,12 @@ async fn search<C: Calls>(
         let sequences = number_of("PORTPROOF_SEQUENCES");
         let cases = sequences.and_then(|number| u32::try_from(number).ok());
         let mut runner = runner(0, cases.unwrap_or(SEQUENCES), SHRINKING);
-        let played = runner.run(&steps::<C>(), |steps| {
+        let played = runner.run(&made_up::<C>(), |sequence| {
             plays.fetch_add(1, Ordering::Relaxed);
             let mut case_runs = case_runs.clone();
             runtime.block_on(async {
                 tokio::select! {
-                    played = play(&context, &steps) => {
+                    played = play(&context, &sequence) => {
                         played.map_err(|failure| TestCaseError::fail(failure.message))
                     }
                     _ = case_runs.changed() => Err(TestCaseError::fail("the case has ended")),
@@ -146,7 +161,9 @@ async fn search<C: Calls>(
         });
         match played {
             Ok(()) => Ok(Ok(())),
-            Err(TestError::Fail(reason, steps)) => Ok(Err((steps, reason.message().to_owned()))),
+            Err(TestError::Fail(reason, sequence)) => {
+                Ok(Err((sequence, reason.message().to_owned())))
+            }
             Err(TestError::Abort(reason)) => Err(Failure::new(format!(
                 "no sequences could be made up: {reason}"
             ))),
@@ -167,16 +184,26 @@ fn lists<C: Calls>(size: Size) -> BoxedStrategy<Option<C>> {
     option::weighted(0.6, mostly_first(&lists)).boxed()
 }
 
+/// Two tenants that nobody used before, whose ids a backend that folds, trims, or takes patterns
+/// takes for one.
+fn tenants(context: &Context<Ports>, alike: usize) -> Result<[TenantId; 2], Failure> {
+    let [plain, padded, upper] = [context.tenant()?, context.tenant()?, context.tenant()?];
+    let pattern = TenantId::new(plain.as_str().replacen('-', "_", 1))?;
+    let others: [TenantId; ALIKE] = [padded, upper, pattern];
+    let other = others.into_iter().nth(alike);
+    Ok([plain.clone(), other.unwrap_or(plain)])
+}
+
 /// Plays a sequence on tenants that nobody used before.
-async fn play<C: Calls>(context: &Context<Ports>, steps: &[Step<C>]) -> Checked {
+async fn play<C: Calls>(context: &Context<Ports>, sequence: &Sequence<C>) -> Checked {
     context.transcript().restart();
-    let tenants = [context.tenant()?, context.tenant()?];
+    let tenants = tenants(context, sequence.alike)?;
     let reference = MemoryAdapter::new().ports();
     let handles = [context.stores(), context.second()];
     // The calls that were made, and through which handle.
     let mut made: Vec<(C, usize)> = Vec::new();
     let mut place = None;
-    for Step { does, second } in steps {
+    for Step { does, second } in &sequence.steps {
         let handle = usize::from(*second);
         let calls = match does {
             Does::Call(call) => vec![(call.clone(), handle)],

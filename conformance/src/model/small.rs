@@ -148,12 +148,12 @@ few_ids! {
     IdentityId: "ada" "Ada" "ada " "a%" "ada.lovelace@example.com";
     CredentialId: "cd" "Cd" "cd " "c_";
     KeyId: "key" "Key" "key " "ke%";
-    PolicyId: "po" "Po" "po " "p%" "p%6F";
+    PolicyId: "po" "Po" "po " "p%" "p%6F" "ro";
     RuleId: "rule" "Rule" "rule " "rul%";
     RoleId: "ro" "Ro" "ro " "r%" " ro," "r%6F";
     SubjectId: "su" "Su" "su " "s_" " su:";
     Scope: "org" "Org" "null" "*";
-    ClientId: "app" "App" "app " "a%";
+    ClientId: "app" "App" "app " "a%" "an app of nobody";
     CodeKind: "ticket" "Ticket";
     EntityKind: "client" "Client" "clien_";
     EntityId: "en" "En" "en " "e%";
@@ -162,7 +162,7 @@ few_ids! {
     FamilyId: "fa" "Fa" "fa " "f_";
     SessionRef: "sid" "Sid" "sid " "s%" "null";
     EventId: "ev" "Ev" "ev " "e%";
-    EventKind: "login" "Login" "login " "log%";
+    EventKind: "login" "Login" "login " "log%" "log/in";
     StreamId: "st" "St" "st " "s_";
     ObjectType: "doc" "do" "do:c" "d%";
     ObjectId: "a" "A" "c:a" "_";
@@ -277,7 +277,9 @@ impl Few for Document {
             .filter_map(|document| Self::new(document).ok())
             .collect();
         if size.in_turn {
-            all.extend(Self::new(json!({"face": "🙂", "nested": {"none": null}})));
+            all.extend(Self::new(
+                json!({"face": "🙂", "nested": {"none": null}, "name": "v"}),
+            ));
             // More than 64 KiB.
             all.extend(Self::new(json!({"long": "long ".repeat(14_000)})));
         }
@@ -452,7 +454,7 @@ mod tests {
         has::<IdentityId>(5);
         has_all::<CredentialId>();
         has_all::<KeyId>();
-        has::<PolicyId>(5);
+        has::<PolicyId>(6);
         has_all::<RuleId>();
         has::<RoleId>(6);
         has::<SubjectId>(5);
@@ -463,13 +465,13 @@ mod tests {
         has_all::<Email>();
         has_all::<Username>();
         has_all::<Phone>();
-        has_all::<ClientId>();
+        has::<ClientId>(5);
         has_all::<EntityId>();
         has_all::<UniqueValue>();
         has_all::<FamilyId>();
         has::<SessionRef>(5);
         has_all::<EventId>();
-        has_all::<EventKind>();
+        has::<EventKind>(5);
         has_all::<StreamId>();
         has_all::<OrganizationId>();
         has_all::<Slug>();
