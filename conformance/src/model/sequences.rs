@@ -187,6 +187,7 @@ fn lists<C: Calls>(size: Size) -> BoxedStrategy<Option<C>> {
 /// Two tenants that nobody used before, whose ids a backend that folds, trims, or takes patterns
 /// takes for one.
 fn tenants(context: &Context<Ports>, alike: usize) -> Result<[TenantId; 2], Failure> {
+    // A context hands out alike ones in threes.
     let [plain, padded, upper] = [context.tenant()?, context.tenant()?, context.tenant()?];
     let pattern = TenantId::new(plain.as_str().replacen('-', "_", 1))?;
     let others: [TenantId; ALIKE] = [padded, upper, pattern];
