@@ -61,6 +61,20 @@ fn records(edits: Edits<dyn KeyStore>) -> Edits<dyn KeyStore> {
             },
         )
         .fault(
+            "keystore::a_refused_insert_revokes",
+            "keystore::insert::refuses_a_stored_id",
+            |store, call| async move {
+                let outcome = store.call(call.clone()).await;
+                if let Call::Insert { tenant, key, now } = &call
+                    && outcome.is_err()
+                {
+                    // The way was made free first.
+                    store.revoke(tenant, &key.id, *now).await?;
+                }
+                outcome
+            },
+        )
+        .fault(
             "keystore::ids_are_of_a_use",
             "keystore::insert::refuses_an_id_of_the_other_use",
             |store, call| async move {
