@@ -15,7 +15,7 @@ use portproof_ports::{
 };
 
 use super::lock;
-use crate::edits::{Edits, is_like};
+use crate::edits::{Edits, begins, is_like};
 
 type Tenants = Arc<Mutex<BTreeSet<TenantId>>>;
 
@@ -54,50 +54,32 @@ pub(super) fn forgotten() -> Vec<Mutant<Ports>> {
     }
 }
 
-/// A purge that reaches the tenants that were created, and that `is_meant` says are meant by the id.
-fn reaches(
-    edits: Edits<dyn portproof_ports::TenantStore>,
-    id: &'static str,
-    is_meant: fn(&str, &str) -> bool,
-) -> Edits<dyn portproof_ports::TenantStore> {
-    let known = Tenants::default();
-    edits.fault(
-        id,
-        "tenants::purge::leaves_others_alone",
-        move |store, call| {
-            if let Call::Create { tenant, .. } = &call {
-                lock(&known).insert(tenant.clone());
-            }
-            let known = lock(&known).clone();
-            async move {
-                if let Call::Purge { tenant, .. } = &call {
-                    for other in known {
-                        if is_meant(tenant.as_str(), other.as_str()) {
-                            store.purge(&other, u32::MAX).await?;
-                        }
-                    }
-                }
-                store.call(call).await
-            }
-        },
-    )
-}
-
 pub(super) fn mutants() -> Vec<Mutant<Ports>> {
-    let edits = Edits::new(|ports: &mut Ports| &mut ports.tenants);
-    let edits = reaches(edits, "tenants::purge_by_prefix", |id, other| {
-        id != other && other.starts_with(id)
-    });
-    let edits = reaches(edits, "tenants::purge_by_pattern", |id, other| {
-        id != other && is_like(id, other)
-    })
-    .re_enacts("duck-iam: a prefix that was a pattern deleted another tenant's grants");
-    let edits = reaches(edits, "tenants::purge_folds_ids", |id, other| {
-        id != other && id.to_lowercase() == other.to_lowercase()
-    });
-    let edits = reaches(edits, "tenants::purge_pads_ids", |id, other| {
-        id != other && id.trim_end() == other.trim_end()
-    });
+    const ALONE: &str = "tenants::purge::leaves_others_alone";
+    let edits = Edits::new(|ports: &mut Ports| &mut ports.tenants)
+        .reaches("tenants::purge_by_prefix", ALONE, "purge", "tenant", begins)
+        .reaches(
+            "tenants::purge_by_pattern",
+            ALONE,
+            "purge",
+            "tenant",
+            is_like,
+        )
+        .re_enacts("duck-iam: a prefix that was a pattern deleted another tenant's grants")
+        .reaches(
+            "tenants::purge_folds_ids",
+            ALONE,
+            "purge",
+            "tenant",
+            |id, other| id.to_lowercase() == other.to_lowercase(),
+        )
+        .reaches(
+            "tenants::purge_pads_ids",
+            ALONE,
+            "purge",
+            "tenant",
+            |id, other| id.trim_end() == other.trim_end(),
+        );
     let hidden = Tenants::default();
     let begun = Tenants::default();
     let purged = Tenants::default();
