@@ -11,6 +11,7 @@ use portproof_ports::{
     Handler, Port, PortCall, PortError, PortResult, Ports, PortsTransaction, Transactions, Wrap,
     async_trait,
 };
+use tokio::time::Instant;
 
 /// The calls of a case, in the order in which they began.
 ///
@@ -33,9 +34,20 @@ struct Entries {
     closed: bool,
     /// How many transactions were begun.
     transactions: u32,
+    /// How many calls began and ended: the steps of the case.
+    steps: u64,
 }
 
 impl Entries {
+    /// The next step.
+    fn step(&mut self) -> Moment {
+        self.steps += 1;
+        Moment {
+            at: Instant::now(),
+            step: self.steps,
+        }
+    }
+
     fn without_noise(&self, text: String) -> String {
         match &self.noise {
             Some(noise) => text
@@ -51,7 +63,19 @@ struct Entry {
     port: &'static str,
     method: &'static str,
     call: Box<dyn fmt::Debug + Send>,
+    began: Moment,
+    /// When it answered or was dropped.
+    ended: Option<Moment>,
     end: End,
+}
+
+/// When a call began or ended.
+#[derive(Clone, Copy)]
+struct Moment {
+    at: Instant,
+    /// Its place among all beginnings and ends of calls of the case, so that the moments of
+    /// concurrent calls have an order. No two are equal.
+    step: u64,
 }
 
 /// How a call ended.
@@ -126,14 +150,17 @@ impl Transcript {
         call: Box<dyn fmt::Debug + Send>,
     ) -> usize {
         let mut entries = self.entries();
+        let began = entries.step();
         entries.calls.push(Entry {
             handle: Arc::clone(handle),
             port,
             method,
             call,
+            began,
+            ended: None,
             end: End::NotYet,
         });
-        entries.calls.len() - 1
+        entries.forgotten + entries.calls.len() - 1
     }
 
     /// What the next transaction through this handle is called.
@@ -179,7 +206,11 @@ impl Transcript {
         if entries.closed {
             return;
         }
-        if let Some(entry) = entries.calls.get_mut(number) {
+        let ended = entries.step();
+        // A call that was forgotten while it ran is no longer there.
+        let place = number.checked_sub(entries.forgotten);
+        if let Some(entry) = place.and_then(|place| entries.calls.get_mut(place)) {
+            entry.ended = Some(ended);
             entry.end = end;
         }
     }
