@@ -82,8 +82,12 @@ impl From<Document> for Value {
     }
 }
 
+/// The JSON, without the end of a long one; with `{:#?}`, whole and with a line for each field.
 impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return write!(f, "{:#}", self.0);
+        }
         let text = self.0.to_string();
         if text.len() <= 200 {
             return f.write_str(&text);

@@ -178,7 +178,7 @@ impl From<Text> for String {
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.len() <= 120 {
+        if self.0.len() <= 120 || f.alternate() {
             return write!(f, "{:?}", self.0);
         }
         let start: String = self.0.chars().take(60).collect();

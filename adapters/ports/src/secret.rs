@@ -19,8 +19,8 @@ macro_rules! digests {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         ///
-        /// A SHA-256 digest: storage never sees the bearer value. `Debug` shows the first four
-        /// bytes, which tell digests apart and help nobody to guess one.
+        /// A SHA-256 digest: storage never sees the bearer value. `Debug` shows the first
+        /// four bytes and the last two, which tell digests apart and do not help to guess one.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name([u8; 32]);
@@ -73,8 +73,8 @@ macro_rules! digests {
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let [a, b, c, d, ..] = self.0;
-                write!(f, "{a:02x}{b:02x}{c:02x}{d:02x}…")
+                let [a, b, c, d, .., y, z] = self.0;
+                write!(f, "{a:02x}{b:02x}{c:02x}{d:02x}…{y:02x}{z:02x}")
             }
         }
     )*};
@@ -219,8 +219,10 @@ mod tests {
         assert_eq!(format!("{hash:?}"), "[password hash]");
         let key = PrivateKey::new(b"hunter2".to_vec()).unwrap();
         assert_eq!(format!("{key:?}"), "[7 secret bytes]");
-        let digest = SessionDigest::new([0xab; 32]);
-        assert_eq!(format!("{digest:?}"), "abababab…");
+        let mut bytes = [0xab; 32];
+        bytes[31] = 0xcd;
+        let digest = SessionDigest::new(bytes);
+        assert_eq!(format!("{digest:?}"), "abababab…abcd");
     }
 
     #[test]
