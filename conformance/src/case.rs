@@ -1,6 +1,7 @@
 //! Cases: executable checks of rules, and the worlds that they run in.
 
 use std::{
+    any::type_name,
     fmt,
     future::Future,
     pin::Pin,
@@ -12,7 +13,7 @@ use std::{
 
 use portproof_ports::TenantId;
 
-use crate::{Checked, Failure, Profile, Rule, Stores, Transcript};
+use crate::{CauseKind, Checked, Failure, Profile, Rule, Stores, Transcript};
 
 /// What a case is while it runs.
 pub type CaseFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -128,6 +129,8 @@ pub struct Case<S> {
     /// The rule that it checks.
     pub rule: Rule,
     run: Run<S>,
+    /// The name of the world that it starts from, if any.
+    world: Option<&'static str>,
 }
 
 type Run<S> = Arc<dyn Fn(Context<S>) -> CaseFuture<'static, Checked> + Send + Sync>;
@@ -142,9 +145,14 @@ impl<S: Stores> Case<S> {
         let run: Run<S> = Arc::new(move |context: Context<S>| -> CaseFuture<'static, Checked> {
             Box::pin(async move {
                 let transcript = context.transcript().clone();
-                let world = W::build(context)
-                    .await
-                    .map_err(|failure| failure.while_("the fixture was being stored"))?;
+                let world = W::build(context).await.map_err(|failure| {
+                    let of_fixture = failure.cause.is_none() && !failure.unavailable;
+                    let failure = failure.while_("the fixture was being stored");
+                    if of_fixture {
+                        return failure.because_of(CauseKind::Fixture, type_name::<W>());
+                    }
+                    failure
+                })?;
                 transcript.begin_case();
                 check(&world).await?;
                 transcript.begin_afterwards();
@@ -153,7 +161,17 @@ impl<S: Stores> Case<S> {
                 })
             })
         });
-        Self { rule, run }
+        Self {
+            rule,
+            run,
+            world: Some(type_name::<W>()),
+        }
+    }
+
+    /// The name of the world that it starts from: one that could not be built once is not built
+    /// again.
+    pub(crate) const fn world(&self) -> Option<&'static str> {
+        self.world
     }
 
     /// A case that looks after everything itself.
@@ -161,8 +179,11 @@ impl<S: Stores> Case<S> {
         rule: Rule,
         run: impl Fn(Context<S>) -> CaseFuture<'static, Checked> + Send + Sync + 'static,
     ) -> Self {
-        let run: Run<S> = Arc::new(run);
-        Self { rule, run }
+        Self {
+            rule,
+            run: Arc::new(run),
+            world: None,
+        }
     }
 
     pub(crate) fn run(&self, context: Context<S>) -> CaseFuture<'static, Checked> {
@@ -175,6 +196,7 @@ impl<S> Clone for Case<S> {
         Self {
             rule: self.rule.clone(),
             run: Arc::clone(&self.run),
+            world: self.world,
         }
     }
 }

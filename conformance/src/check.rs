@@ -4,6 +4,8 @@ use std::{error::Error, fmt, panic::Location};
 
 use portproof_ports::{ErrorKind, Invalid, PortError, PortResult};
 
+use crate::{CauseKind, difference::expected_and_got};
+
 /// What a case ends with.
 pub type Checked = Result<(), Failure>;
 
@@ -16,6 +18,10 @@ pub struct Failure {
     pub at: &'static Location<'static>,
     /// Whether the store did not answer: the rule was not checked, and that counts as broken.
     pub unavailable: bool,
+    /// What else keeps the rule from being checked, and others with it; and what that is about.
+    pub cause: Option<(CauseKind, String)>,
+    /// What the check looked at, as text: the transcript shows the answer that it is of whole.
+    pub looked_at: Option<String>,
 }
 
 impl Failure {
@@ -27,7 +33,16 @@ impl Failure {
             message: message.into(),
             at: Location::caller(),
             unavailable: false,
+            cause: None,
+            looked_at: None,
         }
+    }
+
+    /// The same, because of something that keeps other rules from being checked as well.
+    #[must_use]
+    pub(crate) fn because_of(mut self, kind: CauseKind, subject: &str) -> Self {
+        self.cause = Some((kind, subject.to_owned()));
+        self
     }
 
     /// A failure because of this error of a call, noticed where this is called.
@@ -76,15 +91,16 @@ impl From<Invalid> for Failure {
 ///
 /// # Errors
 ///
-/// Naming `what` and showing both.
+/// Naming `what` and showing how they differ.
 #[track_caller]
 pub fn equal<T: PartialEq + fmt::Debug>(what: &str, got: &T, expected: &T) -> Checked {
     if got == expected {
         return Ok(());
     }
-    Err(Failure::new(format!(
-        "{what}\n  expected {expected:?}\n  got      {got:?}"
-    )))
+    Err(Failure {
+        looked_at: Some(format!("{got:?}")),
+        ..Failure::new(format!("{what}{}", expected_and_got(expected, got)))
+    })
 }
 
 /// Fails unless it holds.

@@ -61,7 +61,9 @@ extern crate self as portproof;
 
 pub mod cancel;
 mod case;
+mod causes;
 pub mod check;
+mod difference;
 mod harness;
 mod model;
 pub mod mutants;
@@ -77,6 +79,7 @@ mod verdict;
 pub mod walk;
 
 pub use case::{Case, CaseFuture, Context, Suite, World};
+pub use causes::{Cause, CauseKind, Hidden};
 pub use check::{Checked, Failure};
 pub use harness::{run_custom_suites, run_suites};
 pub use portproof_macros::rule;

@@ -189,7 +189,11 @@ where
 {
     let mut results = Vec::with_capacity(mutants.len());
     for mutant in mutants {
-        let mut selection = against(mutant);
+        let mut selection = Selection {
+            // What each rule notices by itself.
+            apart: true,
+            ..against(mutant)
+        };
         let mut killed = Killed {
             id: mutant.id,
             breaks: mutant.breaks,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env, fs, io,
+    env, fmt, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    Outcome, Profile, Rule, Stores, Suite, Target, Verdict,
-    runner::{Planned, Runner},
+    Cause, CauseKind, Hidden, Outcome, Profile, Rule, Stores, Suite, Target, Verdict,
+    causes::{hidden, report_once},
+    runner::{Options, Planned, Runner},
 };
 
 /// The version of the verdict files' format.
@@ -33,8 +34,11 @@ pub struct Selection {
     pub ports: Vec<String>,
     /// Those whose ids begin with one of these; none for all.
     pub rules: Vec<String>,
-    /// The command that checks a rule of an adapter again, for the bug reports.
-    pub again: Option<fn(adapter: &str, rule: &str) -> String>,
+    /// The command that checks a rule again, up to the rule's id, for the bug reports.
+    pub again: Option<String>,
+    /// Whether each rule is run and reported by itself, also when a cause that another rule has
+    /// reported keeps it from being checked.
+    pub apart: bool,
     /// How many cases run at once; 8 unless it says otherwise.
     pub at_once: Option<usize>,
 }
@@ -87,6 +91,31 @@ impl Report {
             .filter(|o| o.verdict == Verdict::Broken)
     }
 
+    /// Why the store could not be opened: then no rule was checked.
+    #[must_use]
+    pub fn not_opened(&self) -> Option<&Cause> {
+        let mut causes = self.outcomes.iter().filter_map(|one| one.cause.as_ref());
+        causes.find(|cause| cause.kind == CauseKind::NotOpened)
+    }
+
+    /// The causes that rules were not run for, each with those rules. The rule that reports a cause
+    /// is among the [broken](Self::broken) ones.
+    #[must_use]
+    pub fn hidden(&self) -> Vec<Hidden<'_>> {
+        hidden(self)
+    }
+
+    /// All bug reports, each cause once, and what it hides; empty when nothing is broken.
+    #[must_use]
+    pub fn failures(&self) -> String {
+        let broken = self.broken().filter_map(|one| one.failure.clone());
+        let hidden = self.hidden();
+        let hidden = hidden
+            .iter()
+            .map(|hidden| hidden.to_string().trim_end().to_owned());
+        broken.chain(hidden).collect::<Vec<_>>().join("\n\n")
+    }
+
     /// Merges the verdict files of a run, one report an adapter; a rule of `rules` without a file
     /// is [`Verdict::NotRun`].
     ///
@@ -129,29 +158,38 @@ impl Report {
                     .cloned()
                     .collect();
                 let order = rules.iter().map(|&id| id.to_owned()).chain(extra);
-                let outcomes = order
+                let mut outcomes: Vec<Outcome> = order
                     .map(|id| {
                         outcomes
                             .remove(&id)
-                            .unwrap_or_else(|| not_run(&adapter, id))
+                            .unwrap_or_else(|| Outcome::of(&adapter, &id))
                     })
                     .collect();
+                report_once(&mut outcomes);
                 Self { adapter, outcomes }
             })
             .collect())
     }
 }
 
-fn not_run(adapter: &str, rule: String) -> Outcome {
-    Outcome {
-        adapter: adapter.to_owned(),
-        rule,
-        verdict: Verdict::NotRun,
-        reason: None,
-        failure: None,
-        unavailable: false,
-        millis: 0.0,
-        calls: 0,
+/// The bug reports, and a last line that says how many rules have which verdict.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let failures = self.failures();
+        if !failures.is_empty() {
+            writeln!(f, "{failures}\n")?;
+        }
+        let count = |verdict| self.count(verdict);
+        write!(
+            f,
+            "{}: {} held, {} broken, {} waived, {} not claimed, {} not run",
+            self.adapter,
+            count(Verdict::Held),
+            count(Verdict::Broken),
+            count(Verdict::Waived),
+            count(Verdict::NotClaimed),
+            count(Verdict::NotRun),
+        )
     }
 }
 
@@ -179,10 +217,7 @@ fn not_run(adapter: &str, rule: String) -> Outcome {
 ///
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let report = check(Memory).await;
-/// for broken in report.broken() {
-///     eprintln!("{}", broken.failure.as_deref().unwrap_or_default());
-/// }
-/// assert!(report.is_green());
+/// assert!(report.is_green(), "{report}");
 /// # });
 /// ```
 pub async fn check(target: impl Target) -> Report {
@@ -196,11 +231,14 @@ pub async fn check_suites<S: Stores>(
     selection: &Selection,
     mut seen: impl FnMut(&Outcome),
 ) -> Report {
-    let runner = Arc::new(Runner::new(
-        Arc::new(target),
-        &suites,
-        selection.again.unwrap_or(again),
-    ));
+    let options = Options {
+        again: selection
+            .again
+            .clone()
+            .unwrap_or_else(|| "check the rule".to_owned()),
+        apart: selection.apart,
+    };
+    let runner = Arc::new(Runner::new(Arc::new(target), &suites, options));
     let planned: Vec<Planned<S>> = runner
         .plan(suites)
         .into_iter()
@@ -230,14 +268,10 @@ pub async fn check_suites<S: Stores>(
         .map(|id| {
             outcomes
                 .remove(id)
-                .unwrap_or_else(|| not_run(&adapter, id.to_owned()))
+                .unwrap_or_else(|| Outcome::of(&adapter, id))
         })
         .collect();
     Report { adapter, outcomes }
-}
-
-fn again(_adapter: &str, rule: &str) -> String {
-    format!("check the rule {rule}")
 }
 
 /// One verdict as a file.
@@ -273,12 +307,14 @@ impl VerdictFolder {
         Self(fs::create_dir_all(&folder).is_ok().then_some(folder))
     }
 
-    /// Writes one verdict, unless it is there already.
-    pub(crate) fn write_once(&self, outcome: &Outcome) -> io::Result<()> {
-        match self.file(outcome) {
-            Some(file) if !file.exists() => self.write(outcome),
-            _ => Ok(()),
+    /// Writes verdicts that are known beforehand. Under nextest every process comes by here, and
+    /// the first one writes: where the last verdict is, all are.
+    pub(crate) fn write_once(&self, outcomes: &[Outcome]) -> io::Result<()> {
+        let last = outcomes.last().and_then(|outcome| self.file(outcome));
+        if last.is_some_and(|file| file.exists()) {
+            return Ok(());
         }
+        outcomes.iter().try_for_each(|outcome| self.write(outcome))
     }
 
     fn file(&self, outcome: &Outcome) -> Option<PathBuf> {

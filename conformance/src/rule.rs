@@ -44,6 +44,12 @@ impl Rule {
     pub fn port(&self) -> &'static str {
         self.id.split("::").next().unwrap_or(self.id)
     }
+
+    /// Whether it runs before all others of its port, which are not run when it is broken.
+    #[must_use]
+    pub fn is_preflight(&self) -> bool {
+        self.id.split("::").nth(1) == Some("preflight")
+    }
 }
 
 impl Serialize for Rule {

@@ -1,12 +1,9 @@
 //! Runs the cases of a target, one rule at a time.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     env, fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,16 +11,17 @@ use portproof_ports::Ports;
 use tokio::sync::OnceCell;
 
 use crate::{
-    Case, Context, Failure, Level, Manifest, Outcome, Profile, Rule, Stores, Suite, Target,
-    Transcript, Verdict, case::Hooks, verdict::BugReport,
+    Case, Cause, CauseKind, Context, Failure, Level, Manifest, Outcome, Profile, Rule, Stores,
+    Suite, Target, Transcript, Verdict,
+    case::Hooks,
+    causes::{Causes, loss},
+    transcript::Shown,
+    verdict::BugReport,
 };
 
 /// How long a case may take before it counts as hanging, in seconds, unless
 /// `PORTPROOF_TIMEOUT_SECONDS` says otherwise.
 const TIMEOUT_SECONDS: u64 = 60;
-/// After so many cases in a row that met no store, the rest is not tried any more: each would wait
-/// for the same timeouts.
-const GIVE_UP_AFTER: usize = 8;
 
 /// What a manifest makes of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +51,19 @@ enum Check<S> {
     Own(OwnCheck),
 }
 
-/// The command that checks a rule of an adapter again.
-type Again = fn(adapter: &str, rule: &str) -> String;
+/// What came of a case, and the calls that it made.
+type Ended = (crate::Checked, Transcript);
+
+/// How a runner runs.
+pub(crate) struct Options {
+    /// The command that checks a rule again, up to the rule's id.
+    pub(crate) again: String,
+    /// Whether each rule is run, also when a cause that is known keeps it from being checked.
+    pub(crate) apart: bool,
+}
+
+/// The rule of a port that runs before its others, and what came of it.
+type Preflight<S> = (Case<S>, OnceCell<Ended>);
 
 /// A target with its suites, opened when the first case runs.
 pub(crate) struct Runner<S> {
@@ -65,10 +74,10 @@ pub(crate) struct Runner<S> {
     unclaimed: BTreeSet<(&'static str, Profile)>,
     opened: OnceCell<Result<(S, S), String>>,
     timeout: Duration,
-    /// How many cases in a row met no store.
-    unavailable: AtomicUsize,
-    /// What a person types to run a rule again.
-    again: Again,
+    /// The rules that run before the others of their ports.
+    preflights: BTreeMap<&'static str, Preflight<S>>,
+    causes: Causes,
+    options: Options,
 }
 
 /// The hooks of a target, erased for cases.
@@ -104,7 +113,7 @@ fn hooked<T>(hook: &str, answer: Option<crate::Opened<T>>) -> Result<T, Failure>
 }
 
 impl<S: Stores> Runner<S> {
-    pub(crate) fn new(target: Arc<dyn Target<S>>, suites: &[Suite<S>], again: Again) -> Self {
+    pub(crate) fn new(target: Arc<dyn Target<S>>, suites: &[Suite<S>], options: Options) -> Self {
         let manifest = target.manifest();
         let problems = manifest.problems(suites);
         let unclaimed = suites
@@ -117,6 +126,11 @@ impl<S: Stores> Runner<S> {
             })
             .filter(|(_, profile)| !manifest.claims(*profile))
             .collect();
+        let cases = suites.iter().flat_map(|suite| &suite.cases);
+        let preflights = cases
+            .filter(|case| case.rule.is_preflight())
+            .map(|case| (case.rule.port(), (case.clone(), OnceCell::new())))
+            .collect();
         let seconds = env::var("PORTPROOF_TIMEOUT_SECONDS")
             .ok()
             .and_then(|seconds| seconds.parse().ok())
@@ -128,13 +142,20 @@ impl<S: Stores> Runner<S> {
             unclaimed,
             opened: OnceCell::new(),
             timeout: Duration::from_secs(seconds),
-            unavailable: AtomicUsize::new(0),
-            again,
+            preflights,
+            causes: Causes::default(),
+            options,
         }
     }
 
     pub(crate) fn adapter(&self) -> &str {
         self.manifest.adapter()
+    }
+
+    /// What is wrong with the manifest, in one sentence.
+    pub(crate) fn problem_of_manifest(&self) -> Option<String> {
+        let problems = self.problems.join("; ");
+        (!problems.is_empty()).then(|| format!("of the manifest: {problems}"))
     }
 
     /// All rules of the suites, with what the manifest makes of them.
@@ -183,66 +204,130 @@ impl<S: Stores> Runner<S> {
     /// Checks one rule.
     pub(crate) async fn run(&self, planned: &Planned<S>) -> Outcome {
         let rule = &planned.rule;
-        let mut outcome = Outcome {
-            adapter: self.adapter().to_owned(),
-            rule: rule.id.to_owned(),
-            verdict: Verdict::Held,
-            reason: None,
-            failure: None,
-            unavailable: false,
-            millis: 0.0,
-            calls: 0,
-        };
+        let mut outcome = Outcome::of(self.adapter(), rule.id);
         if let Plan::NotClaimed(reason) = &planned.plan {
             outcome.verdict = Verdict::NotClaimed;
             outcome.reason = Some(reason.clone());
             return outcome;
         }
+        if let Some(cause) = self.hides(planned).await {
+            outcome.not_run(cause);
+            return outcome;
+        }
         let started = Instant::now();
-        let (checked, transcript) = self.check(&planned.check).await;
+        let (checked, transcript) = self.check_once(planned).await;
         outcome.millis = started.elapsed().as_secs_f64() * 1_000.0;
         outcome.calls = transcript.len();
-        let broken = match (checked, &planned.plan) {
-            (Ok(()), Plan::Waived(reason)) => Some((
+        let is_case = matches!(planned.check, Check::Case(_));
+        let (verdict, failure) = match (checked, &planned.plan) {
+            (Ok(()), Plan::Waived(reason)) => (
                 Verdict::Broken,
                 Failure::new(format!(
                     "the manifest waives this rule ({reason}), but the adapter keeps it: remove the waiver"
                 )),
-            )),
-            (Ok(()), _) => None,
-            (Err(failure), Plan::Waived(reason)) => {
-                outcome.reason = Some(reason.clone());
-                Some((Verdict::Waived, failure))
-            }
-            (Err(failure), _) => Some((Verdict::Broken, failure)),
-        };
-        if let Some((_, failure)) = &broken
-            && failure.unavailable
-        {
-            outcome.unavailable = true;
-            self.unavailable.fetch_add(1, Ordering::Relaxed);
-        } else if matches!(planned.check, Check::Case(_)) {
-            self.unavailable.store(0, Ordering::Relaxed);
-        }
-        if let Some((verdict, failure)) = broken {
-            let whole = env::var("PORTPROOF_TRANSCRIPT").is_ok_and(|value| value == "whole");
-            outcome.verdict = verdict;
-            outcome.failure = Some(
-                BugReport {
-                    adapter: self.adapter(),
-                    rule,
-                    message: &transcript.plainly(&failure.message),
-                    at: matches!(planned.check, Check::Case(_)).then(|| failure.at.to_string()),
-                    transcript: &transcript.to_text(whole),
-                    again: &format!("{}{}", chosen(), (self.again)(self.adapter(), rule.id)),
+            ),
+            (Ok(()), _) => {
+                outcome.verdict = Verdict::Held;
+                if is_case {
+                    self.causes.answered();
                 }
-                .to_string(),
-            );
+                return outcome;
+            }
+            (Err(failure), Plan::Waived(reason)) if !failure.unavailable => {
+                outcome.reason = Some(reason.clone());
+                (Verdict::Waived, failure)
+            }
+            (Err(failure), _) => (Verdict::Broken, failure),
+        };
+        if is_case && !failure.unavailable {
+            self.causes.answered();
         }
+        outcome.verdict = verdict;
+        outcome.unavailable = failure.unavailable;
+        let message = transcript.plainly(&failure.message);
+        if verdict == Verdict::Broken {
+            outcome.cause = self.cause(rule.id, &failure, &message);
+            if let Some(cause) = &outcome.cause
+                && cause.reported_by != rule.id
+            {
+                outcome.not_run(cause.clone());
+                return outcome;
+            }
+        }
+        let kind = outcome.cause.as_ref().map(|cause| cause.kind);
+        let shown = match kind {
+            _ if shows_all() => Shown::Whole,
+            None | Some(CauseKind::Preflight) => Shown::Case,
+            Some(_) => Shown::Last,
+        };
+        let transcript = transcript.shown(shown, failure.looked_at.as_deref());
+        let report = BugReport {
+            adapter: self.adapter(),
+            rule,
+            message: &message,
+            at: is_case.then(|| failure.at.to_string()),
+            transcript: &transcript,
+            consequence: kind.map(CauseKind::consequence),
+            again: &format!("{}{} {}", chosen(), self.options.again, rule.id),
+        };
+        outcome.failure = Some(report.to_string());
         outcome
     }
 
-    async fn check(&self, check: &Check<S>) -> (crate::Checked, Transcript) {
+    /// The cause that is known to keep a rule from being checked.
+    async fn hides(&self, planned: &Planned<S>) -> Option<Cause> {
+        let Check::Case(case) = &planned.check else {
+            return None;
+        };
+        if self.options.apart {
+            return None;
+        }
+        if let Some(cause) = self.causes.given_up() {
+            return Some(cause);
+        }
+        let port = planned.rule.port();
+        if let Some(preflight) = self.preflights.get(port)
+            && !planned.rule.is_preflight()
+            // Who waives it wants to see the others.
+            && self.plan_rule(port, &preflight.0.rule) == Plan::Run
+            && let (Err(failure), transcript) = self.preflight(preflight).await
+            && let Some((CauseKind::Preflight, _)) = failure.cause
+        {
+            let message = transcript.plainly(&failure.message);
+            return self.cause(preflight.0.rule.id, failure, &message);
+        }
+        self.causes.known(CauseKind::Fixture, case.world()?)
+    }
+
+    /// The cause that a failure of `rule` shows, as the first rule that met it reported it.
+    fn cause(&self, rule: &str, failure: &Failure, message: &str) -> Option<Cause> {
+        let (kind, subject) = match &failure.cause {
+            Some((kind, subject)) => (*kind, &**subject),
+            None if failure.unavailable => (CauseKind::StoreGone, loss(rule)),
+            None => return None,
+        };
+        if self.options.apart {
+            return None;
+        }
+        Some(self.causes.note(kind, subject, rule, message))
+    }
+
+    async fn check_once(&self, planned: &Planned<S>) -> Ended {
+        match self.preflights.get(planned.rule.port()) {
+            Some(preflight) if planned.rule.is_preflight() => {
+                self.preflight(preflight).await.clone()
+            }
+            _ => self.check(&planned.check).await,
+        }
+    }
+
+    /// Runs the rule that comes before the others of its port, once.
+    async fn preflight<'a>(&self, (case, ended): &'a Preflight<S>) -> &'a Ended {
+        let check = || async { self.check(&Check::Case(case.clone())).await };
+        ended.get_or_init(check).await
+    }
+
+    async fn check(&self, check: &Check<S>) -> Ended {
         let nothing = Transcript::default();
         if let Check::Own(OwnCheck::Manifest) = check {
             return (self.check_manifest(), nothing);
@@ -250,18 +335,17 @@ impl<S: Stores> Runner<S> {
         let (first, second) = match self.opened().await {
             Ok(opened) => opened,
             Err(problem) => {
-                let closed = format!("the store could not be opened: {problem}");
-                return (Err(unavailable(closed)), nothing);
+                let closed = Failure {
+                    unavailable: true,
+                    ..Failure::new(format!("the store could not be opened: {problem}"))
+                };
+                let closed = closed.because_of(CauseKind::NotOpened, "the store");
+                return (Err(closed), nothing);
             }
         };
         let Check::Case(case) = check else {
             return (self.check_disclaimed(first).await, nothing);
         };
-        if self.unavailable.load(Ordering::Relaxed) >= GIVE_UP_AFTER {
-            let gone =
-                format!("not tried: the store did not answer {GIVE_UP_AFTER} cases in a row");
-            return (Err(unavailable(gone)), nothing);
-        }
         let context = Context::new(
             first,
             second,
@@ -309,13 +393,8 @@ impl<S: Stores> Runner<S> {
     }
 
     fn check_manifest(&self) -> crate::Checked {
-        if self.problems.is_empty() {
-            return Ok(());
-        }
-        Err(Failure::new(format!(
-            "of the manifest: {}",
-            self.problems.join("; ")
-        )))
+        let problem = self.problem_of_manifest();
+        problem.map_or(Ok(()), |problem| Err(Failure::new(problem)))
     }
 
     /// Ports and hooks that are disclaimed must not be there, and neither must ports of profiles
@@ -345,12 +424,9 @@ impl<S: Stores> Runner<S> {
     }
 }
 
-/// A failure to reach the store at all.
-fn unavailable(message: String) -> Failure {
-    Failure {
-        unavailable: true,
-        ..Failure::new(message)
-    }
+/// Whether reports show all calls.
+fn shows_all() -> bool {
+    env::var("PORTPROOF_TRANSCRIPT").is_ok_and(|value| value == "whole")
 }
 
 /// What was chosen for random calls, for a command that makes the same ones again.

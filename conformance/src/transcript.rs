@@ -1,7 +1,7 @@
 //! Transcripts: which calls a case made, and what they answered.
 
 use std::{
-    fmt::{self, Write as _},
+    fmt,
     future::{Future, poll_fn},
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,6 +12,10 @@ use portproof_ports::{
     async_trait,
 };
 use tokio::time::Instant;
+
+mod shown;
+
+pub(crate) use shown::Shown;
 
 /// The calls of a case, in the order in which they began.
 ///
@@ -86,11 +90,6 @@ enum End {
     /// The case dropped it after so many polls.
     Dropped(u32),
 }
-
-/// The most calls that are shown, the last ones.
-const MOST_SHOWN: usize = 60;
-/// The most characters of a call or an answer that are shown.
-const SHOWN: usize = 320;
 
 impl Transcript {
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -220,70 +219,9 @@ impl Transcript {
         self.entries().closed = true;
     }
 
-    /// As text; with `whole`, also the calls that made the fixture.
-    #[must_use]
-    pub fn to_text(&self, whole: bool) -> String {
-        let entries = self.entries();
-        let begins = entries.case_begins.unwrap_or(0);
-        let mut text = String::new();
-        if begins > 0 && !whole {
-            let _ = writeln!(
-                text,
-                "  ({begins} calls made the fixture; PORTPROOF_TRANSCRIPT=whole shows them)"
-            );
-        }
-        let mut from = if whole { 0 } else { begins };
-        if !whole && entries.calls.len() - from > MOST_SHOWN {
-            from = entries.calls.len() - MOST_SHOWN;
-            let _ = writeln!(
-                text,
-                "  ({} more calls are left out before these)",
-                from - begins
-            );
-        }
-        for (number, entry) in entries.calls.iter().enumerate().skip(from) {
-            if entries.afterwards_begins == Some(number) {
-                let _ = writeln!(text, "  -- afterwards, everything else:");
-            }
-            let call = format!("{:?}", entry.call);
-            // The variant says what the method's name says.
-            let arguments = call.split_once(' ').map_or("", |(_, arguments)| arguments);
-            let (handle, port, method) = (&entry.handle, entry.port, entry.method);
-            let _ = writeln!(
-                text,
-                "  {number:>3} {handle}: {port}.{method} {}",
-                shorten(arguments)
-            );
-            let answer = match &entry.end {
-                End::NotYet => "never answered".to_owned(),
-                End::Answered(answer) => format!("{answer:?}"),
-                End::Dropped(1) => "dropped after 1 poll".to_owned(),
-                End::Dropped(polls) => format!("dropped after {polls} polls"),
-            };
-            let _ = writeln!(text, "      -> {}", shorten(plain(&answer)));
-        }
-        entries.without_noise(text)
-    }
-
     /// A text about the case without what tells a reader nothing.
     pub(crate) fn plainly(&self, text: &str) -> String {
         self.entries().without_noise(text.to_owned())
-    }
-}
-
-/// `Session { … }` of `Ok(Get(Session { … }))`; an error as it is.
-fn plain(answer: &str) -> &str {
-    answer
-        .strip_prefix("Ok(")
-        .and_then(|answer| answer.strip_suffix("))"))
-        .and_then(|answer| answer.split_once('('))
-        .map_or(answer, |(_, answer)| answer)
-}
-
-fn shorten(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 

@@ -19,6 +19,9 @@ pub(crate) enum CliError {
     UnknownBy(String),
     #[error("no rule is in the profiles, in the ports and among the rules that you chose")]
     NothingSelected,
+    /// The adapters, each with why.
+    #[error("{0}")]
+    NotOpened(String),
     #[error("{0}")]
     Database(#[from] DatabaseError),
     #[error(

@@ -50,7 +50,8 @@ enum Command {
     },
     /// Merges the verdicts that test binaries wrote into one table
     Report {
-        /// A folder with a run's verdicts; the latest run's without it
+        /// A folder with a run's verdicts; the latest run's without it, in PORTPROOF_VERDICTS or
+        /// Cargo's target folder (CARGO_TARGET_DIR)
         folder: Option<PathBuf>,
     },
 }

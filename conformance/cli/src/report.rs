@@ -1,19 +1,22 @@
 //! `portproof report`: the verdicts that test binaries wrote, against the catalogue.
 
 use std::{
-    fs, io,
+    env, fs, io,
     path::{Path, PathBuf},
 };
 
 use portproof::{Report, catalogue_ids};
 
-use crate::{error::CliError, out::say, run::Timed, table::print_table};
+use crate::{
+    error::CliError,
+    run::{Timed, print_reports},
+};
 
 /// Merges the verdicts of a run into one table; answers whether all is green.
 pub(crate) fn report(folder: Option<PathBuf>) -> Result<bool, CliError> {
     let folder = match folder {
         Some(folder) => folder,
-        None => latest_run(Path::new("target/portproof"))?,
+        None => latest_run(&verdict_root())?,
     };
     let reports = Report::merge(&folder, &catalogue_ids()).map_err(|error| CliError::Verdicts {
         folder: folder.clone(),
@@ -26,9 +29,6 @@ pub(crate) fn report(folder: Option<PathBuf>) -> Result<bool, CliError> {
             error: none,
         });
     }
-    for outcome in reports.iter().flat_map(Report::broken) {
-        say!("{}\n", outcome.failure.as_deref().unwrap_or_default());
-    }
     let timed: Vec<Timed> = reports
         .into_iter()
         .map(|report| Timed {
@@ -40,8 +40,24 @@ pub(crate) fn report(folder: Option<PathBuf>) -> Result<bool, CliError> {
             report,
         })
         .collect();
-    print_table(&timed);
-    Ok(timed.iter().all(|timed| timed.report.is_green()))
+    print_reports(&timed)
+}
+
+/// Where test binaries that run here write their verdicts: `PORTPROOF_VERDICTS`, or `portproof` in
+/// the target folder of Cargo, which is `CARGO_TARGET_DIR` or in a folder around this one.
+fn verdict_root() -> PathBuf {
+    if let Some(root) = env::var_os("PORTPROOF_VERDICTS") {
+        return root.into();
+    }
+    if let Some(target) = env::var_os("CARGO_TARGET_DIR") {
+        return Path::new(&target).join("portproof");
+    }
+    let here = env::current_dir().unwrap_or_default();
+    let mut around = here
+        .ancestors()
+        .map(|folder| folder.join("target/portproof"));
+    let found = around.find(|root| root.is_dir());
+    found.unwrap_or_else(|| "target/portproof".into())
 }
 
 /// The folder of the run that ended last.

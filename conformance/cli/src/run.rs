@@ -6,7 +6,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use portproof::{Profile, Report, Rule, Selection, Verdict, catalogue};
 use serde::Serialize;
 
-use crate::{RunArguments, adapters::Adapter, error::CliError, out::say, table::print_table};
+use crate::{
+    RunArguments,
+    adapters::{Adapter, Named},
+    error::CliError,
+    out::say,
+    table::print_table,
+};
 
 /// The version of the JSON that `--json` writes.
 const FORMAT: u32 = 1;
@@ -22,30 +28,59 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<bool, CliError> {
     let rules = catalogue();
     let selection = select(&rules, &arguments)?;
     let adapters = if arguments.adapters.is_empty() {
-        Adapter::all().await?
+        Named::all().await?
     } else {
         let mut named = Vec::new();
         for name in &arguments.adapters {
-            named.push(Adapter::named(name).await?);
+            named.push(Named::parse(name).await?);
         }
         named
     };
     let selected = rules.iter().filter(|rule| selection.holds(rule)).count();
     let mut reports = Vec::new();
-    for (adapter, took) in &adapters {
-        if let Some(took) = took {
-            say!("{took}");
+    for named in &adapters {
+        if let Some(note) = &named.note {
+            say!("{note}");
         }
-        reports.push(check(adapter, &selection, selected).await);
+        let selection = Selection {
+            again: Some(format!("portproof run --adapter {} --rule", named.name)),
+            ..selection.clone()
+        };
+        reports.push(check(&named.adapter, &selection, selected).await);
     }
-    for Timed { report, .. } in &reports {
-        print_broken(report);
-    }
-    print_table(&reports);
+    let printed = print_reports(&reports);
     if let Some(file) = arguments.json {
         write_json(&reports, &file).map_err(|error| CliError::Write { file, error })?;
     }
-    Ok(reports.iter().all(|timed| timed.report.is_green()))
+    printed
+}
+
+/// Prints the bug reports and the table; answers whether no rule is broken.
+///
+/// # Errors
+///
+/// When a store could not be opened: nothing is known of that adapter, which is in no table.
+pub(crate) fn print_reports(reports: &[Timed]) -> Result<bool, CliError> {
+    let is_closed = |timed: &&Timed| timed.report.not_opened().is_some();
+    let (closed, opened): (Vec<&Timed>, Vec<&Timed>) = reports.iter().partition(is_closed);
+    for timed in &opened {
+        let failures = timed.report.failures();
+        if !failures.is_empty() {
+            say!("{failures}\n");
+        }
+    }
+    if !opened.is_empty() {
+        print_table(&opened);
+    }
+    let closed = closed.iter().filter_map(|timed| {
+        let cause = timed.report.not_opened()?;
+        Some(format!("{}: {}", timed.report.adapter, cause.text))
+    });
+    let closed: Vec<String> = closed.collect();
+    if !closed.is_empty() {
+        return Err(CliError::NotOpened(closed.join("\nerror: ")));
+    }
+    Ok(opened.iter().all(|timed| timed.report.is_green()))
 }
 
 /// What a person chose, with names that exist.
@@ -68,8 +103,7 @@ fn select(rules: &[Rule], arguments: &RunArguments) -> Result<Selection, CliErro
         profiles,
         ports: arguments.ports.clone(),
         rules: arguments.rules.clone(),
-        again: Some(|adapter, rule| format!("portproof run --adapter {adapter} --rule {rule}")),
-        at_once: None,
+        ..Selection::default()
     };
     if !rules.iter().any(|rule| selection.holds(rule)) {
         return Err(CliError::NothingSelected);
@@ -107,25 +141,6 @@ async fn check(adapter: &Adapter, selection: &Selection, rules: usize) -> Timed 
     Timed {
         report,
         seconds: started.elapsed().as_secs_f64(),
-    }
-}
-
-/// Prints a bug report for every broken rule; those that were not checked because the store was
-/// not there are told in one message.
-fn print_broken(report: &Report) {
-    let (unavailable, broken): (Vec<_>, Vec<_>) =
-        report.broken().partition(|outcome| outcome.unavailable);
-    for outcome in broken {
-        say!("{}\n", outcome.failure.as_deref().unwrap_or_default());
-    }
-    if let Some(first) = unavailable.first() {
-        let text = first.failure.as_deref().unwrap_or_default();
-        say!(
-            "{}: {} of {} rules could not be checked, because its store could not be reached. The first:\n\n{text}\n",
-            report.adapter,
-            unavailable.len(),
-            report.outcomes.len()
-        );
     }
 }
 

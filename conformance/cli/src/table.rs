@@ -6,7 +6,7 @@ use portproof::{Outcome, Verdict};
 use crate::{out::say, run::Timed};
 
 /// Prints the verdicts and a last line that says what they come to.
-pub(crate) fn print_table(reports: &[Timed]) {
+pub(crate) fn print_table(reports: &[&Timed]) {
     let mut ports: Vec<&str> = Vec::new();
     for outcome in reports.iter().flat_map(|timed| &timed.report.outcomes) {
         if !ports.contains(&outcome.port()) {

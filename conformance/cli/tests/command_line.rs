@@ -209,35 +209,47 @@ fn sqlite_keeps_to_the_file_that_it_is_given() {
 fn sqlite_says_where_it_cannot_write() {
     let no_folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml/store.sqlite");
     let name = format!("sqlite:{}", no_folder.display());
+    is_not_opened(&["run", "--adapter", &name]);
+}
+
+/// Runs it, and fails unless it is one error that the store could not be opened, without a table.
+#[track_caller]
+fn is_not_opened(arguments: &[&str]) -> String {
     let text = check(
-        portproof(&["run", "--adapter", &name]),
-        1,
-        &["could not be reached"],
+        portproof(arguments),
+        2,
+        &["error: ", "the store could not be opened: "],
     );
     assert_eq!(text.matches("could not be opened").count(), 1, "{text}");
+    assert!(!text.contains("held"), "{text}");
+    assert!(text.lines().count() < 10, "{text}");
+    text
 }
 
 #[test]
 fn a_server_that_is_not_there_is_told_once() {
     let url = "postgres://ada:hunter2@127.0.0.1:1/auth";
-    let text = check(
-        portproof(&["run", "--adapter", url]),
-        1,
-        &["could not be reached"],
-    );
-    assert_eq!(text.matches("could not be opened").count(), 1, "{text}");
+    let text = is_not_opened(&["run", "--adapter", url]);
     assert!(!text.contains("hunter2"), "{text}");
 }
 
 #[test]
 fn a_bad_url_is_told() {
     let url = "postgres://ada:hunter2@host:notaport/auth";
-    let text = check(
-        portproof(&["run", "--adapter", url]),
-        1,
-        &["could not be reached"],
-    );
+    let text = is_not_opened(&["run", "--adapter", url]);
     assert!(!text.contains("hunter2"), "{text}");
+    // What could be opened has a table, and its verdicts are written.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.json");
+    let mut command = portproof(&["run", "--adapter", "memory", "--adapter", url]);
+    command
+        .args(["--rule", "session::ready::", "--json"])
+        .arg(&file);
+    let text = check(command, 2, &["1 held, 0 broken", "error: postgres: "]);
+    assert_eq!(text.matches("could not be opened").count(), 1, "{text}");
+    let report: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    assert_eq!(report["adapters"][0]["green"], true);
+    assert_eq!(report["adapters"][1]["green"], false);
     let mut command = portproof(&["run", "--adapter", "postgres"]);
     command
         .env("PORTPROOF_POSTGRES_URL", "not a url at all")
@@ -267,8 +279,8 @@ async fn a_wrong_password_is_told_once() {
     let (user, place) = rest.rsplit_once('@').unwrap();
     let user = user.split(':').next().unwrap();
     let url = format!("{start}://{user}:wrong-hunter2@{place}");
-    let text = check(portproof(&["run", "--adapter", &url]), 1, &["password"]);
-    assert_eq!(text.matches("could not be opened").count(), 1, "{text}");
+    let text = is_not_opened(&["run", "--adapter", &url]);
+    assert!(text.contains("password"), "{text}");
     assert!(!text.contains("wrong-hunter2"), "{text}");
 }
 
@@ -318,15 +330,26 @@ async fn a_server_that_dies_is_told_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let url = format!("{before}@127.0.0.1:{port}/{rest}");
+    let (user, _) = before.rsplit_once(':').unwrap();
+    let given = format!("{user}@127.0.0.1:{port}/{rest}");
     let proxy = tokio::spawn(hang_up_after(listener, address.to_owned(), 200_000));
     let run = tokio::task::spawn_blocking(move || {
         check(
             portproof(&["run", "--adapter", &url, "--port", "session"]),
             1,
-            &["could not be checked, because its store could not be reached"],
+            &[
+                " rules are not run because of session::",
+                "no rule can be checked until",
+            ],
         )
     });
-    run.await.unwrap();
+    let text = run.await.unwrap();
+    let reports = text.matches("postgres breaks session::").count();
+    assert_eq!(reports, 1, "{text}");
+    // The command is the one that was given, without the password.
+    let again = text.lines().find(|line| line.starts_with("  again "));
+    let given = format!("portproof run --adapter {given} --rule session::");
+    assert!(again.is_some_and(|again| again.contains(&given)), "{text}");
     proxy.abort();
 }
 

@@ -15,7 +15,7 @@ use std::{
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use portproof::{
-    Report,
+    Outcome, Report,
     Verdict::{self, Broken, Held, NotClaimed, NotRun, Waived},
     catalogue_ids,
 };
@@ -72,10 +72,18 @@ fn is_green(runner: Runner) -> Result<(), Failed> {
 fn lies(runner: Runner) -> Result<(), Failed> {
     let value = tokio::runtime::Runtime::new()?.block_on(portproof::check(Liar));
     let ran = run(runner, "toys", &[("PORTPROOF_TOY", "liar")])?;
+    // Which rule of a port reports that it is missing is not said.
     let verdicts = |report: &Report| -> BTreeMap<String, Verdict> {
         let outcomes = report.outcomes.iter();
         outcomes
-            .map(|one| (one.rule.clone(), one.verdict))
+            .map(|one| {
+                let verdict = if one.cause.is_some() {
+                    Broken
+                } else {
+                    one.verdict
+                };
+                (one.rule.clone(), verdict)
+            })
             .collect()
     };
     let (found, expected) = (verdicts(&ran.report), verdicts(&value));
@@ -84,6 +92,17 @@ fn lies(runner: Runner) -> Result<(), Failed> {
         found == expected,
         &format!("the verdicts are {expected:?}, not {found:?}"),
     )?;
+    // One report a port.
+    for reports in [&ran.report, &value] {
+        let mut ports: Vec<&str> = reports.broken().map(Outcome::port).collect();
+        let count = ports.len();
+        ports.dedup();
+        check(
+            &ran,
+            ports.len() == count,
+            "a port that is missing is reported once",
+        )?;
+    }
     exits(&ran, value.count(Broken), runner)?;
     check(
         &ran,
@@ -101,14 +120,12 @@ fn is_as_expected(name: &str, runner: Runner) -> Result<(), Failed> {
     exits(&ran, expected.count(Broken), runner)?;
     tests_end(&ran, &expected, runner)?;
     verdicts_are_written(&ran, &expected)?;
-    reports_are_shown(&ran, &expected)?;
-    let count = |verdict| expected.count(verdict);
+    reports_are_shown(&ran, &expected, runner)?;
     // The rules of the core ports, which are no rules of this suite, are shown as not run: so the
     // report of a custom suite is never green.
     let core = catalogue_ids().len();
-    let counts = [Held, Broken, Waived, NotClaimed].map(count);
-    let [held, broken, waived, not_claimed] = counts;
-    reported(&ran, [held, broken, waived, not_claimed, core])
+    let [held, broken, waived, not_claimed, not_run] = expected.counts();
+    reported(&ran, [held, broken, waived, not_claimed, not_run + core])
 }
 
 /// A test fails for what is broken, and for nothing else: also what is waived passes.
@@ -126,8 +143,8 @@ fn exits(ran: &Ran, broken: usize, runner: Runner) -> Result<(), Failed> {
     )
 }
 
-/// Each rule is a test that ends as its verdict says. What is not claimed is shown as ignored, with
-/// the reason; nextest only says how many it skipped.
+/// Each rule is a test that ends as its verdict says. What is not claimed is one test that is ignored,
+/// with the number of rules and the reasons; nextest only says that it skipped one.
 fn tests_end(ran: &Ran, expected: &Expected, runner: Runner) -> Result<(), Failed> {
     let mut ended: BTreeMap<&str, &str> = BTreeMap::new();
     for line in ran.text.lines() {
@@ -136,7 +153,10 @@ fn tests_end(ran: &Ran, expected: &Expected, runner: Runner) -> Result<(), Faile
                 .strip_prefix("test ")
                 .and_then(|l| l.rsplit_once(" ... "))
             {
-                Some((rule, end)) => (rule.trim_end().rsplit(' ').next(), end),
+                Some((rule, end)) => {
+                    let rule = rule.trim();
+                    (rule.rsplit_once("] ").map_or(rule, |(_, rule)| rule), end)
+                }
                 None => continue,
             },
             Runner::Nextest => {
@@ -145,17 +165,16 @@ fn tests_end(ran: &Ran, expected: &Expected, runner: Runner) -> Result<(), Faile
                 if !of_toys || !["PASS", "FAIL"].contains(&end) {
                     continue;
                 }
-                (line.rsplit(' ').next(), end)
+                (line.rsplit(' ').next().unwrap_or_default(), end)
             }
         };
-        ended.insert(rule.unwrap_or_default(), end);
+        ended.insert(rule, end);
     }
     let word = |verdict| match (runner, verdict) {
         (Runner::CargoTest, Broken) => Some("FAILED"),
-        (Runner::CargoTest, NotClaimed) => Some("ignored"),
-        (Runner::CargoTest, _) => Some("ok"),
         (Runner::Nextest, Broken) => Some("FAIL"),
-        (Runner::Nextest, NotClaimed) => None,
+        (_, NotClaimed) => None,
+        (Runner::CargoTest, _) => Some("ok"),
         (Runner::Nextest, _) => Some("PASS"),
     };
     let in_model: BTreeMap<&str, &str> = expected
@@ -163,21 +182,33 @@ fn tests_end(ran: &Ran, expected: &Expected, runner: Runner) -> Result<(), Faile
         .iter()
         .filter_map(|(rule, verdict)| Some((*rule, word(*verdict)?)))
         .collect();
+    let unclaimed = expected.count(NotClaimed);
+    let ignored: Vec<&str> = ended
+        .iter()
+        .filter_map(|(name, end)| (*end == "ignored").then_some(*name))
+        .collect();
+    ended.retain(|_, end| *end != "ignored");
     check(
         ran,
         ended == in_model,
         &format!("the tests end as {in_model:?}, not as {ended:?}"),
     )?;
-    let skipped = expected.count(NotClaimed);
-    let shown = match runner {
-        Runner::CargoTest => format!("{skipped} ignored;"),
-        Runner::Nextest => format!(" {skipped} skipped"),
+    if unclaimed == 0 {
+        return check(ran, ignored.is_empty(), "no test is ignored");
+    }
+    let rules = if unclaimed == 1 { "rule" } else { "rules" };
+    let line = format!("counter::… ({unclaimed} {rules} not claimed, ");
+    let (named, shown) = match (runner, &*ignored) {
+        (Runner::CargoTest, [name]) => (name.starts_with(&line), " 1 ignored;"),
+        (Runner::CargoTest, _) => (false, " 1 ignored;"),
+        (Runner::Nextest, _) => (true, " 1 skipped"),
     };
     check(
         ran,
-        skipped == 0 || ran.text.contains(&shown),
-        &format!("it says {shown:?}"),
-    )
+        named,
+        &format!("one ignored test begins with {line:?}"),
+    )?;
+    check(ran, ran.text.contains(shown), &format!("it says {shown:?}"))
 }
 
 /// The verdicts that the processes left are those of the model, with their reasons.
@@ -188,22 +219,20 @@ fn verdicts_are_written(ran: &Ran, expected: &Expected) -> Result<(), Failed> {
             .iter()
             .find(|outcome| outcome.rule == id)
     };
+    let reporter = expected.check_verdicts(&ran.report);
+    let reporter = reporter.map_err(|wrong| format!("{wrong}: {}", ran.text))?;
     for (id, verdict) in expected.verdicts {
         let found = written(id).ok_or_else(|| format!("{id} has no verdict: {}", ran.text))?;
-        check(
-            ran,
-            found.verdict == verdict,
-            &format!("{id} is {verdict}, not {}", found.verdict),
-        )?;
-        let has_report = matches!(verdict, Broken | Waived);
+        let reports = reporter.as_deref().is_none_or(|reporter| reporter == id);
+        let has_report = matches!(verdict, Broken | Waived) && reports;
         check(
             ran,
             found.failure.is_some() == has_report,
-            &format!("{id} has a bug report if it is broken"),
+            &format!("{id} has a bug report if it is broken and no other rule reports its cause"),
         )?;
         check(
             ran,
-            found.unavailable == (verdict == Broken && expected.unavailable),
+            found.unavailable == (verdict == Broken && expected.unavailable()),
             &format!("{id} says whether there was a store"),
         )?;
     }
@@ -225,8 +254,17 @@ fn verdicts_are_written(ran: &Ran, expected: &Expected) -> Result<(), Failed> {
 
 /// Every line of the bug report of everything that is broken is printed, the command that runs it
 /// again among them.
-fn reports_are_shown(ran: &Ran, expected: &Expected) -> Result<(), Failed> {
+fn reports_are_shown(ran: &Ran, expected: &Expected, runner: Runner) -> Result<(), Failed> {
     for outcome in &ran.report.outcomes {
+        if let (Some(cause), NotRun) = (&outcome.cause, outcome.verdict) {
+            // Under nextest each process reports what it met.
+            let said = format!("not run because of {}: {}", cause.reported_by, cause.text);
+            check(
+                ran,
+                runner == Runner::Nextest || ran.text.contains(&said),
+                &format!("it says {said:?}"),
+            )?;
+        }
         let Some(failure) = &outcome.failure else {
             continue;
         };

@@ -302,6 +302,7 @@ fn named(error: &PortError) -> Option<&str> {
 fn differs<T: fmt::Debug>(message: String, got: &PortResult<T>) -> Failure {
     Failure {
         unavailable: matches!(got, Err(PortError::Unavailable(_))),
+        looked_at: Some(format!("{got:?}")),
         ..Failure::new(message)
     }
 }

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     Checked, Context, Failure,
+    difference::expected_and_got,
     suites::lists::{DAMAGES, damaged},
 };
 
@@ -301,7 +302,8 @@ async fn compare_places<C: Calls>(
         return Ok(());
     }
     let message = format!(
-        "a list is asked for from a cursor that is not its own: {list:?}\n  expected {expected:?}\n  got      {got:?}"
+        "a list is asked for from a cursor that is not its own: {list:?}{}",
+        expected_and_got(&expected, &got)
     );
     Err(differs(message, &got))
 }
@@ -315,7 +317,8 @@ async fn compare<C: Calls>(reference: &Ports, adapter: &Ports, call: C) -> Check
     for (expected, got) in expected.iter().zip(&got) {
         if !alike(expected, got) {
             let message = format!(
-                "the adapter answers differently from the reference: {call:?}\n  expected {expected:?}\n  got      {got:?}"
+                "the adapter answers differently from the reference: {call:?}{}",
+                expected_and_got(expected, got)
             );
             return Err(differs(message, got));
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portproof_ports::Ports;
 
-use crate::{Failure, Suite};
+use crate::{CauseKind, Failure, Suite};
 
 mod assignments;
 mod codes;
@@ -18,6 +18,7 @@ pub(crate) mod lists;
 mod organizations;
 mod outbox;
 mod policies;
+mod preflight;
 mod refresh_tokens;
 mod relationships;
 mod session;
@@ -30,7 +31,7 @@ pub use typed::{Sample, SampleEntity, document_suite, entity_suite};
 /// The suites of all core ports, and of transactions over whatever ports there are.
 #[must_use]
 pub fn core() -> Vec<Suite<Ports>> {
-    vec![
+    begun([
         identity::suite(),
         session::suite(),
         credentials::suite(),
@@ -38,7 +39,12 @@ pub fn core() -> Vec<Suite<Ports>> {
         policies::suite(),
         assignments::suite(),
         transactions::suite(),
-    ]
+    ])
+}
+
+/// The suites, each with the rule that runs before its others.
+fn begun<const N: usize>(suites: [Suite<Ports>; N]) -> Vec<Suite<Ports>> {
+    suites.into_iter().map(preflight::first).collect()
 }
 
 /// The suites of all ports, whatever their profile.
@@ -54,23 +60,23 @@ pub fn all() -> Vec<Suite<Ports>> {
 /// The suites of the ports that an authorization server needs besides.
 #[must_use]
 pub fn oauth() -> Vec<Suite<Ports>> {
-    vec![codes::suite(), refresh_tokens::suite(), entities::suite()]
+    begun([codes::suite(), refresh_tokens::suite(), entities::suite()])
 }
 
 /// The suites of the ports that an engine of many customers needs.
 #[must_use]
 pub fn directory() -> Vec<Suite<Ports>> {
-    vec![
+    begun([
         relationships::suite(),
         organizations::suite(),
         tenants::suite(),
-    ]
+    ])
 }
 
 /// The suites of the ports that keep what happened.
 #[must_use]
 pub fn audit() -> Vec<Suite<Ports>> {
-    vec![events::suite(), outbox::suite()]
+    begun([events::suite(), outbox::suite()])
 }
 
 /// The port, which the target's manifest claims.
@@ -79,5 +85,6 @@ pub(crate) fn offered<P: ?Sized>(name: &str, port: Option<&Arc<P>>) -> Result<Ar
         Failure::new(format!(
             "the manifest claims the port `{name}`, but the adapter does not offer it"
         ))
+        .because_of(CauseKind::MissingPort, name)
     })
 }

@@ -9,8 +9,8 @@ use std::sync::{
 };
 
 use portproof::{
-    Checked, Context, Failure, Manifest, Opened, Suite, Target,
-    Verdict::{self, Broken, Held, NotClaimed, Waived},
+    CauseKind, Checked, Context, Failure, Manifest, Opened, Report, Suite, Target,
+    Verdict::{self, Broken, Held, NotClaimed, NotRun, Waived},
     World, cases,
     check::{equal, fails},
     mutants::faulty,
@@ -191,8 +191,9 @@ pub(crate) struct Expected {
     pub(crate) toy: Toy,
     /// What becomes of each rule, the kit's own two first.
     pub(crate) verdicts: [(&'static str, Verdict); 5],
-    /// Whether what is broken is so because there is no store.
-    pub(crate) unavailable: bool,
+    /// What all that is broken comes from, if it is one thing: then any one of these rules reports
+    /// it, and the others are not run.
+    pub(crate) cause: Option<CauseKind>,
     /// What the bug reports of rules say.
     says: Vec<(&'static str, &'static str)>,
     /// The reason that is shown for a rule.
@@ -218,7 +219,7 @@ impl Toy {
                 (STARTS_AGAIN, starts_again),
                 (IS_REFUSED, is_refused),
             ],
-            unavailable: false,
+            cause: None,
             says: Vec::new(),
             reason: None,
         }
@@ -247,10 +248,60 @@ impl Expected {
         self
     }
 
-    fn without_store(self) -> Self {
+    fn of_one_cause(self, kind: CauseKind) -> Self {
         Self {
-            unavailable: true,
+            cause: Some(kind),
             ..self
+        }
+    }
+
+    /// Whether what is broken is so because there is no store.
+    pub(crate) fn unavailable(&self) -> bool {
+        matches!(
+            self.cause,
+            Some(CauseKind::NotOpened | CauseKind::StoreGone)
+        )
+    }
+
+    /// Checks the verdicts that were found, in order; answers the rule that reports the one cause.
+    pub(crate) fn check_verdicts(&self, report: &Report) -> Result<Option<String>, String> {
+        let mut reporter = None;
+        let mut hidden = Vec::new();
+        for (rule, verdict) in self.verdicts {
+            let mut outcomes = report.outcomes.iter();
+            let found = outcomes.find(|outcome| outcome.rule == rule);
+            let found = found.ok_or_else(|| format!("{rule} has no verdict"))?;
+            let kind = found.cause.as_ref().map(|cause| cause.kind);
+            if self.cause.is_some() && verdict == Broken && kind == self.cause {
+                match (found.verdict, &reporter) {
+                    (Broken, None) => reporter = Some(rule.to_owned()),
+                    (NotRun, _) => hidden.push(found),
+                    _ => return Err(format!("{rule} reports the cause again")),
+                }
+            } else if found.verdict != verdict || kind.is_some() {
+                return Err(format!("{rule} is {verdict}, got {found:?}"));
+            }
+        }
+        for one in &hidden {
+            let of = one.cause.as_ref().map(|cause| &cause.reported_by);
+            if of != reporter.as_ref() || one.failure.is_some() {
+                return Err(format!("{} names {reporter:?}, got {one:?}", one.rule));
+            }
+        }
+        let broken = self.count(Broken);
+        if self.cause.is_some() && hidden.len() + 1 != broken {
+            return Err(format!("one of {broken} rules reports the cause"));
+        }
+        Ok(reporter)
+    }
+
+    /// The counts of the verdicts: held, broken, waived, not claimed, not run.
+    pub(crate) fn counts(&self) -> [usize; 5] {
+        let [held, broken, waived, not_claimed] =
+            [Held, Broken, Waived, NotClaimed].map(|verdict| self.count(verdict));
+        match self.cause {
+            Some(_) => [held, 1, waived, not_claimed, broken - 1],
+            None => [held, broken, waived, not_claimed, 0],
         }
     }
 
@@ -263,7 +314,9 @@ impl Expected {
             says.push(format!("  why     {}", rule.why));
             says.push(format!("  source  {}", rule.source));
         }
-        let of_rule = self.says.iter().filter(|(of, _)| *of == id);
+        // Any rule may report what they have in common.
+        let of_rule = self.says.iter();
+        let of_rule = of_rule.filter(|(of, _)| *of == id || self.cause.is_some());
         says.extend(of_rule.map(|(_, said)| (*said).to_owned()));
         says
     }
@@ -381,12 +434,17 @@ pub(crate) fn model() -> Vec<Expected> {
             toy(|| Err("no server here".into()))
                 .is("closed", [Broken, Broken, NotClaimed])
                 .with(DISCLAIMED, Broken)
-                .saying(GOES_UP, "no server here")
-                .without_store(),
+                .saying(GOES_UP, "the store could not be opened: no server here")
+                .of_one_cause(CauseKind::NotOpened),
             with(|_, _| async { Err(PortError::Unavailable("gone".into())) })
                 .is("gone", [Broken, Broken, NotClaimed])
                 .saying(GOES_UP, "while the fixture was being stored")
-                .without_store(),
+                .of_one_cause(CauseKind::StoreGone),
+            with(|_, _| async { Err(PortError::Backend("a bad key".into())) })
+                .is("without a fixture", [Broken, Broken, NotClaimed])
+                .saying(GOES_UP, "while the fixture was being stored")
+                .saying(GOES_UP, "no rule that starts from this fixture")
+                .of_one_cause(CauseKind::Fixture),
         ],
         liars(),
     ];

@@ -17,6 +17,7 @@ use portproof_ports::{
 
 mod assignments;
 mod cancelled;
+mod clocks;
 mod codes;
 mod credentials;
 mod edits;
@@ -45,6 +46,7 @@ pub fn all() -> Vec<Mutant<Ports>> {
         policies::mutants(),
         assignments::mutants(),
         random::mutants(),
+        clocks::mutants(),
         cancelled::mutants(),
         codes::mutants(),
         refresh_tokens::mutants(),

@@ -16,7 +16,7 @@ mod calls;
 mod cancelled;
 mod conflicts;
 mod ends;
-mod probes;
+pub(super) mod probes;
 mod reads;
 
 use probes::{PROBES, Probe, Views};

@@ -34,7 +34,7 @@ mod session;
 mod tenants;
 
 pub(super) use identity::address;
-pub(super) use policies::role;
+pub(in crate::suites) use policies::role;
 
 use assignments::Assignments;
 use codes::Codes;
@@ -55,11 +55,11 @@ use crate::suites::fixture::document;
 
 /// What is seen of a record, in each way that its port has of looking: by its id, by what finds it,
 /// in a list. All of them see it, or none does.
-pub(super) type Views = Vec<Option<String>>;
+pub(in crate::suites) type Views = Vec<Option<String>>;
 
 /// How to write a port's record of some name, and how to see it.
 #[async_trait]
-pub(super) trait Probe: Send + Sync {
+pub(in crate::suites) trait Probe: Send + Sync {
     /// The name of the port.
     fn port(&self) -> &'static str;
 
@@ -83,7 +83,7 @@ pub(super) trait Probe: Send + Sync {
 }
 
 /// The probes of all ports.
-pub(super) const PROBES: &[&dyn Probe] = &[
+pub(in crate::suites) const PROBES: &[&dyn Probe] = &[
     &Identities,
     &Sessions,
     &Credentials,

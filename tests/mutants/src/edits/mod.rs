@@ -33,7 +33,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A call after an edit of its arguments; as it was, when that makes no call any more.
-fn edited<C: PortCall>(call: &C, edit: impl FnOnce(&mut Value)) -> C {
+pub(crate) fn edited<C: PortCall>(call: &C, edit: impl FnOnce(&mut Value)) -> C {
     let Ok(mut value) = serde_json::to_value(call) else {
         return call.clone();
     };

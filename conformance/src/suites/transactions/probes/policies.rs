@@ -45,7 +45,7 @@ impl Probe for Policies {
 }
 
 /// A role of this id and name.
-pub(in super::super) fn role(id: &str, name: &str) -> PortResult<RoleDraft> {
+pub(in crate::suites) fn role(id: &str, name: &str) -> PortResult<RoleDraft> {
     Ok(RoleDraft {
         id: RoleId::new(id)?,
         name: Text::new(name)?,
