@@ -61,9 +61,9 @@ pub mod suites;
 use std::process::ExitCode;
 
 pub use portproof_kit::{
-    Case, CaseFuture, Checked, Context, Failure, HOOKS, Level, Manifest, Opened, Outcome, Profile,
-    Report, Rule, Selection, Stores, Suite, Target, Transcript, Verdict, World, cancel, cases,
-    check, check_suites, mutants, race, rule, run_custom_suites, walk,
+    Case, CaseFuture, Checked, Context, Environment, Failure, HOOKS, Level, Manifest, Opened,
+    Outcome, Profile, Report, Rule, Selection, Stores, Suite, Target, Transcript, Verdict, World,
+    cancel, cases, check, check_suites, mutants, race, rule, run_custom_suites, walk,
 };
 
 /// For targets: makes async methods of their trait implementation.

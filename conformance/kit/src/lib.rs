@@ -34,7 +34,7 @@ pub use harness::run_custom_suites;
 pub use portproof_macros::rule;
 pub use profile::Profile;
 pub use report::{Report, Selection, check_suites};
-pub use rule::{Level, Rule};
+pub use rule::{Environment, Level, Rule};
 pub use target::{HOOKS, Manifest, Opened, Target};
 pub use transcript::{Stores, Transcript};
 pub use verdict::{Outcome, Verdict};

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    Outcome, Profile, Rule, Stores, Suite, Target, Verdict,
+    Environment, Outcome, Profile, Rule, Stores, Suite, Target, Verdict,
     runner::{Planned, Runner},
 };
 
@@ -32,6 +32,8 @@ pub struct Selection {
     pub ports: Vec<String>,
     /// Those whose ids begin with one of these; none for all.
     pub rules: Vec<String>,
+    /// Those that name this environment; none for all.
+    pub environment: Option<Environment>,
     /// The command that checks a rule of an adapter again, for the bug reports.
     pub again: Option<fn(adapter: &str, rule: &str) -> String>,
     /// How many cases run at once; 8 unless it says otherwise.
@@ -46,7 +48,10 @@ impl Selection {
         let has_profile = self.profiles.is_empty() || self.profiles.contains(&rule.profile);
         let has_port = self.ports.is_empty() || self.ports.iter().any(|p| p == port);
         let has_rule = self.rules.is_empty() || self.rules.iter().any(|r| id.starts_with(&**r));
-        has_profile && has_port && has_rule
+        let has_environment = self
+            .environment
+            .is_none_or(|environment| rule.environments.contains(&environment));
+        has_profile && has_port && has_rule && has_environment
     }
 }
 

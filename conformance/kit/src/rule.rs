@@ -14,6 +14,30 @@ pub enum Level {
     Should,
 }
 
+/// What an adapter runs in, and rarely tries: the parts of the environment matrix that a rule may
+/// depend on.
+///
+/// The matrix runs the rules that name an environment in it, and the whole catalogue on demand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    /// A pool of one connection: a call that takes a second one waits for itself. Rules about
+    /// transactions, dropped calls and races name it.
+    PoolOfOne,
+    /// A session or a process far from UTC: an instant is stored or compared as local time. Rules
+    /// about instants and ends name it.
+    TimeZone,
+    /// A database whose transactions begin stricter than the adapter expects: calls fail that would
+    /// have waited. Rules about transactions, races and batches name it.
+    Isolation,
+    /// A database that sorts and compares texts as people do: ids that differ in case or accents
+    /// are one. Rules about order, and about ids that are alike, name it.
+    Collation,
+    /// A port behind a reference, a box or an `Arc`: a call that reaches another method. The rule
+    /// of each port that makes every call names it.
+    Holder,
+}
+
 /// One sentence that an adapter keeps.
 ///
 /// Made by [`#[rule]`](crate::rule) from a function's documentation.
@@ -30,6 +54,8 @@ pub struct Rule {
     pub capability: Option<&'static str>,
     /// Whether it applies where the capability is disclaimed, instead of where it is claimed.
     pub disclaimed: bool,
+    /// The environments that could break it on an adapter that keeps it elsewhere.
+    pub environments: &'static [Environment],
     /// What holds.
     pub text: &'static str,
     /// What happens to somebody when it does not.
@@ -60,6 +86,8 @@ impl Serialize for Rule {
             source: &'a str,
             capability: Option<&'a str>,
             disclaimed: bool,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            environments: &'a [Environment],
         }
         Published {
             id: self.id,
@@ -71,6 +99,7 @@ impl Serialize for Rule {
             source: self.source,
             capability: self.capability,
             disclaimed: self.disclaimed,
+            environments: self.environments,
         }
         .serialize(serializer)
     }

@@ -192,7 +192,8 @@ macro_rules! random_rules {
         /// found is shrunk to the fewest calls that show it.
         #[$crate::rule(
             $sequences,
-            source = "stateful property testing; the contract's every sentence"
+            source = "stateful property testing; the contract's every sentence",
+            environments = "pool_of_one, time_zone, isolation, collation, holder"
         )]
         async fn sequences(w: &crate::model::Nothing) -> $crate::Checked {
             $crate::model::agree::<$calls>(&w.0).await
@@ -204,7 +205,11 @@ macro_rules! random_rules {
         /// What two callers see of each other's half-done work, no engine can reason about: a
         /// counter that two read before either writes, a name that two own, an update that is
         /// answered and lost.
-        #[$crate::rule($histories, source = "linearizability (Herlihy and Wing, 1990)")]
+        #[$crate::rule(
+            $histories,
+            source = "linearizability (Herlihy and Wing, 1990)",
+            environments = "pool_of_one, isolation"
+        )]
         async fn histories(w: &crate::model::Nothing) -> $crate::Checked {
             $crate::model::are_linearizable::<$calls>(&w.0).await
         }

@@ -197,6 +197,7 @@ fn suite(kind: &str, make: &Make, reads: &Reads) -> Suite<Ports> {
             level: Level::Must,
             capability: None,
             disclaimed: false,
+            environments: &[],
             text,
             why,
             source: "the application's type",
