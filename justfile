@@ -27,6 +27,10 @@ lint:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
     cargo deny check bans licenses sources
 
+# Runs what takes too long for every change: every environment, busy machines, all mutants.
+matrix:
+    .ci/matrix
+
 # Builds and opens the documentation.
 docs:
     cargo doc --workspace --no-deps --open

@@ -12,7 +12,7 @@
 //! ```no_run
 //! use portproof::{Manifest, Opened, Profile, Target, async_trait};
 //! use portproof_memory::MemoryAdapter;
-//! use portproof_ports::Ports;
+//! use std::process::ExitCode;
 //!
 //! struct MyTarget;
 //!
@@ -56,40 +56,80 @@
 //! A record of an application's own that is kept as an entity needs no port: [`suites::entity_suite`]
 //! makes its suite of a type that can make samples.
 
-// The macros name this crate by its public name, also in here.
-extern crate self as portproof;
-
-pub mod cancel;
-mod case;
-mod causes;
-pub mod check;
-mod difference;
-mod harness;
-mod model;
-pub mod mutants;
-mod profile;
-pub mod race;
-mod report;
-mod rule;
-mod runner;
 pub mod suites;
-mod target;
-mod transcript;
-mod verdict;
-pub mod walk;
 
-pub use case::{Case, CaseFuture, Context, Suite, World};
-pub use causes::{Cause, CauseKind, Hidden};
-pub use check::{Checked, Failure};
-pub use harness::{run_custom_suites, run_suites};
-pub use portproof_macros::rule;
-pub use profile::Profile;
-pub use report::{Report, Selection, catalogue_ids, check, check_suites};
-pub use rule::{Level, Rule};
-pub use runner::catalogue;
-pub use target::{HOOKS, Manifest, Opened, Target};
-pub use transcript::{Stores, Transcript};
-pub use verdict::{Outcome, Verdict};
+use std::process::ExitCode;
+
+pub use portproof_kit::{
+    Case, CaseFuture, Cause, CauseKind, Checked, Context, Environment, Failure, HOOKS, Hidden,
+    Level, Manifest, Opened, Outcome, Profile, Report, Rule, Selection, Stores, Suite, Target,
+    Transcript, Verdict, World, cancel, cases, check, check_suites, mutants, race, rule,
+    run_custom_suites, walk,
+};
 
 /// For targets: makes async methods of their trait implementation.
 pub use portproof_ports::async_trait;
+
+/// Runs the suites of all ports on a target, as the tests of a binary with `harness = false`.
+///
+/// ```no_run
+/// # use portproof::{Manifest, Opened, Target, async_trait};
+/// # use portproof_ports::Ports;
+/// # struct MyTarget;
+/// # #[async_trait]
+/// # impl Target for MyTarget {
+/// #     fn manifest(&self) -> Manifest { Manifest::new("my adapter") }
+/// #     async fn open(&self) -> Opened<Ports> { Ok(Ports::default()) }
+/// # }
+/// fn main() -> std::process::ExitCode {
+///     portproof::run_suites(MyTarget)
+/// }
+/// ```
+#[must_use]
+pub fn run_suites(target: impl Target) -> ExitCode {
+    run_custom_suites(target, suites::all())
+}
+
+/// Checks every rule of all ports on a target, and answers the verdicts as a value.
+///
+/// ```
+/// use portproof::{Manifest, Opened, Profile, Target, async_trait, check};
+/// use portproof_memory::MemoryAdapter;
+/// use portproof_ports::Ports;
+///
+/// struct Memory;
+///
+/// #[async_trait]
+/// impl Target for Memory {
+///     fn manifest(&self) -> Manifest {
+///         Manifest::new("memory")
+///             .lacks("reopen", "in memory")
+///             .lacks("dump", "in memory")
+///             .profiles(Profile::ALL)
+///     }
+///     async fn open(&self) -> Opened<Ports> {
+///         Ok(MemoryAdapter::new().ports())
+///     }
+/// }
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let report = check(Memory).await;
+/// assert!(report.is_green(), "{report}");
+/// # });
+/// ```
+pub async fn check(target: impl Target) -> Report {
+    check_suites(target, suites::all(), &Selection::default(), |_| {}).await
+}
+
+/// All rules of all suites, in order: the catalogue.
+#[must_use]
+pub fn catalogue() -> Vec<Rule> {
+    let cases = suites::all().into_iter().flat_map(|suite| suite.cases);
+    cases.map(|case| case.rule).collect()
+}
+
+/// The ids of all rules, in order, for merging.
+#[must_use]
+pub fn catalogue_ids() -> Vec<&'static str> {
+    catalogue().iter().map(|rule| rule.id).collect()
+}

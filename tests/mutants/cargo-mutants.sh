@@ -52,14 +52,17 @@ adapter)
     fi
     ;;
 suites)
-    find conformance/src/suites -name '*.rs' -exec \
+    find conformance/suites -name '*.rs' -exec \
         sed -i 's/-> Checked\b/-> std::result::Result<(), crate::Failure>/' {} +
-    files=(--package portproof --test-package portproof-mutants)
+    files=(--test-package portproof-mutants)
+    for suites in core oauth directory audit; do
+        files+=(--package "portproof-suites-$suites")
+    done
     tests=(--test kills)
     if [ "$port" = all ]; then
-        files+=(--file 'conformance/src/suites/**')
+        files+=(--file 'conformance/suites/**')
     else
-        files+=(--file "conformance/src/suites/$port/**")
+        files+=(--file "conformance/suites/*/src/$port/**")
         export PORTPROOF_MUTANTS=$port
     fi
     # Before it changes anything, the tool tries the tests of the package that it changes, in place of

@@ -15,15 +15,36 @@ pub const MAX_KEY_BYTES: usize = 16 * 1024;
 /// The longest password hash, in bytes.
 pub const MAX_PHC_BYTES: usize = 1024;
 
+/// Wipes the value when it is dropped. By hand: the derive costs every build a second `syn`.
+macro_rules! wiped {
+    ($name:ident) => {
+        impl Zeroize for $name {
+            fn zeroize(&mut self) {
+                self.0.zeroize();
+            }
+        }
+
+        impl Drop for $name {
+            fn drop(&mut self) {
+                self.zeroize();
+            }
+        }
+
+        impl ZeroizeOnDrop for $name {}
+    };
+}
+
 macro_rules! digests {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         ///
         /// A SHA-256 digest: storage never sees the bearer value. `Debug` shows the first
         /// four bytes and the last two, which tell digests apart and do not help to guess one.
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name([u8; 32]);
+
+        wiped!($name);
 
         impl $name {
             /// A digest that the caller has made.
@@ -99,9 +120,11 @@ macro_rules! secret_bytes {
         $(#[$doc])*
         ///
         /// 1 byte to 16 KiB, any bytes.
-        #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
+        #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Vec<u8>);
+
+        wiped!($name);
 
         impl $name {
             /// Takes the bytes as they are.
@@ -161,9 +184,11 @@ secret_bytes! {
 }
 
 /// A password's hash as a PHC string: `$argon2id$…`, at most 1024 bytes.
-#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PasswordHash(String);
+
+wiped!(PasswordHash);
 
 impl PasswordHash {
     /// Takes a PHC string as it is.

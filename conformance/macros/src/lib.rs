@@ -22,7 +22,8 @@ use syn::{
 ///
 /// The first paragraph of the documentation is the rule, what follows is why it exists. Further
 /// arguments: `capability = "…"` for rules that hold only where that is claimed, `disclaimed` for
-/// the rule that holds where it is not, `should` for a rule that is advice.
+/// the rule that holds where it is not, `should` for a rule that is advice, and `environments = "…"`
+/// with the names of those (`time_zone, collation`) that could break it on an adapter that keeps it elsewhere.
 #[proc_macro_attribute]
 pub fn rule(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let arguments = parse_macro_input!(arguments as Arguments);
@@ -39,6 +40,7 @@ struct Arguments {
     id: LitStr,
     source: Option<LitStr>,
     capability: Option<LitStr>,
+    environments: Vec<Ident>,
     disclaimed: bool,
     should: bool,
 }
@@ -49,6 +51,7 @@ impl Parse for Arguments {
             id: input.parse()?,
             source: None,
             capability: None,
+            environments: Vec::new(),
             disclaimed: false,
             should: false,
         };
@@ -69,16 +72,39 @@ impl Parse for Arguments {
                     input.parse::<Token![=]>()?;
                     arguments.capability = Some(input.parse()?);
                 }
+                "environments" => {
+                    input.parse::<Token![=]>()?;
+                    arguments.environments = environments(&input.parse()?)?;
+                }
                 _ => {
                     return Err(Error::new(
                         name.span(),
-                        "expected source, capability, disclaimed or should",
+                        "expected source, capability, environments, disclaimed or should",
                     ));
                 }
             }
         }
         Ok(arguments)
     }
+}
+
+/// The variants of `Environment` that a text names, with commas between.
+fn environments(names: &LitStr) -> syn::Result<Vec<Ident>> {
+    let variant = |name: &str| match name.trim() {
+        "pool_of_one" => Some("PoolOfOne"),
+        "time_zone" => Some("TimeZone"),
+        "isolation" => Some("Isolation"),
+        "collation" => Some("Collation"),
+        "holder" => Some("Holder"),
+        _ => None,
+    };
+    let names_known = "expected some of pool_of_one, time_zone, isolation, collation, holder";
+    let found = names.value();
+    let found = found.split(',').map(|name| {
+        let variant = variant(name).ok_or_else(|| Error::new(names.span(), names_known))?;
+        Ok(Ident::new(variant, names.span()))
+    });
+    found.collect()
 }
 
 fn expand(arguments: &Arguments, item: &ItemFn) -> Result<Tokens, Error> {
@@ -100,6 +126,7 @@ fn expand(arguments: &Arguments, item: &ItemFn) -> Result<Tokens, Error> {
     if arguments.disclaimed && arguments.capability.is_none() {
         return Err(Error::new(id.span(), "disclaimed needs a capability"));
     }
+    let environments = &arguments.environments;
     let (disclaimed, level) = (
         arguments.disclaimed,
         if arguments.should {
@@ -123,6 +150,7 @@ fn expand(arguments: &Arguments, item: &ItemFn) -> Result<Tokens, Error> {
                     level: ::portproof::Level::#level,
                     capability: #capability,
                     disclaimed: #disclaimed,
+                    environments: &[#(::portproof::Environment::#environments),*],
                     text: #text,
                     why: #why,
                     source: #source,

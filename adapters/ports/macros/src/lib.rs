@@ -9,11 +9,11 @@
 //! - the trait for `&T`, `Box<T>` and `Arc<T>`.
 
 use proc_macro::TokenStream;
-use proc_macro2::TokenStream as Tokens;
+use proc_macro2::{Span, TokenStream as Tokens};
 use quote::{format_ident, quote};
 use syn::{
-    Error, FnArg, GenericArgument, Ident, ItemTrait, LitStr, Pat, PathArguments, ReturnType,
-    TraitItem, TraitItemFn, Type, parse_macro_input, spanned::Spanned,
+    Error, FnArg, GenericArgument, Ident, ItemTrait, Lifetime, LitStr, Pat, PathArguments,
+    ReturnType, TraitItem, TraitItemFn, Type, parse_macro_input, spanned::Spanned,
 };
 
 /// Derives calls as data from a port trait; see the documentation of `portproof_ports::port`.
@@ -299,25 +299,45 @@ fn port_impl(name: &LitStr, item: &ItemTrait, methods: &[Method]) -> Tokens {
 
 fn forwarding(item: &ItemTrait, methods: &[Method]) -> Tokens {
     let port = &item.ident;
+    // What `#[async_trait]` makes of the method, written out: the inner future is handed on, where an
+    // `async fn` would box it once more, and cost the compiler a state machine a method.
     let bodies: Vec<Tokens> = methods
         .iter()
         .map(|method| {
             let (name, output) = (&method.name, &method.answer);
             let names: Vec<&Ident> = method.arguments.iter().map(|a| &a.name).collect();
-            let declared = method.arguments.iter().map(|a| &a.declared);
+            let mut lifetimes = vec![Lifetime::new("'life0", Span::call_site())];
+            let declared: Vec<Type> = method
+                .arguments
+                .iter()
+                .map(|argument| {
+                    let mut declared = argument.declared.clone();
+                    if let Type::Reference(reference) = &mut declared {
+                        let lifetime =
+                            Lifetime::new(&format!("'life{}", lifetimes.len()), Span::call_site());
+                        reference.lifetime = Some(lifetime.clone());
+                        lifetimes.push(lifetime);
+                    }
+                    declared
+                })
+                .collect();
             quote! {
-                async fn #name(&self, #(#names: #declared),*) -> ::portproof_ports::PortResult<#output> {
-                    (**self).#name(#(#names),*).await
+                fn #name<#(#lifetimes,)* 'async_trait>(
+                    &'life0 self,
+                    #(#names: #declared),*
+                ) -> ::portproof_ports::PortFuture<'async_trait, #output>
+                where
+                    #(#lifetimes: 'async_trait,)*
+                    Self: 'async_trait,
+                {
+                    (**self).#name(#(#names),*)
                 }
             }
         })
         .collect();
     quote! {
-        #[::portproof_ports::async_trait]
         impl<T: #port + ?Sized> #port for &T { #(#bodies)* }
-        #[::portproof_ports::async_trait]
         impl<T: #port + ?Sized> #port for ::std::boxed::Box<T> { #(#bodies)* }
-        #[::portproof_ports::async_trait]
         impl<T: #port + ?Sized> #port for ::std::sync::Arc<T> { #(#bodies)* }
     }
 }

@@ -1,0 +1,334 @@
+//! Calls in turn: the adapter answers as the reference does, and holds the same in the end.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use portproof_memory::MemoryAdapter;
+use portproof_ports::{Cursor, PageRequest, PortResult, Ports, TenantId};
+use proptest::{
+    collection, option,
+    strategy::{BoxedStrategy, Strategy},
+    test_runner::{TestCaseError, TestError},
+};
+use tokio::{runtime::Handle, sync::watch, task::spawn_blocking};
+
+use super::{
+    Calls, Size, alike, chosen_seed, differs, is_unsupported, number_of, runner, settle,
+    small::{just, mostly_first, one_of},
+    walk,
+};
+use crate::{
+    Checked, Context, Failure,
+    difference::expected_and_got,
+    lists::{DAMAGES, damaged},
+};
+
+/// How many sequences a rule plays, unless `PORTPROOF_SEQUENCES` says otherwise.
+const SEQUENCES: u32 = 12;
+/// The most steps of a sequence, after up to a fifth as many that make something.
+const LONGEST: usize = 50;
+/// The most sequences that are played to find the fewest calls that fail.
+const SHRINKING: u32 = 3_000;
+
+/// A step of a sequence, and through which handle it goes.
+#[derive(Clone, Debug)]
+struct Step<C> {
+    does: Does<C>,
+    second: bool,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+enum Does<C> {
+    /// This call.
+    Call(C),
+    /// The call that was made so many calls before, once more: as who got no answer does.
+    Again(usize),
+    /// This call through the other handle than the last, and then the last one once more: who
+    /// remembers what it answered, answers wrongly now.
+    Around(C),
+    /// A look at everything.
+    Look,
+    /// This list, or the one that was asked for last, from a cursor that is damaged in one of the
+    /// ways there are, or that the list before handed out.
+    FromCursor(Option<C>, Option<usize>),
+}
+
+/// What is played.
+#[derive(Clone, Debug)]
+struct Sequence<C> {
+    /// In which way the id of the second tenant is like that of the first.
+    alike: usize,
+    steps: Vec<Step<C>>,
+}
+
+/// In how many ways ids of tenants are alike.
+const ALIKE: usize = 3;
+
+fn made_up<C: Calls>() -> BoxedStrategy<Sequence<C>> {
+    let in_world = |size| {
+        let from_cursor = (lists::<C>(size), option::of(0..DAMAGES))
+            .prop_map(|(list, damage)| Does::FromCursor(list, damage));
+        let does = one_of(vec![
+            (70, C::any(size).prop_map(Does::Call).boxed()),
+            (7, (0..3_usize).prop_map(Does::Again).boxed()),
+            (6, C::any(size).prop_map(Does::Around).boxed()),
+            (7, just(Does::Look)),
+            (10, from_cursor.boxed()),
+        ]);
+        let step = (does, proptest::bool::weighted(0.3));
+        let step = step.prop_map(|(does, second)| Step { does, second });
+        let begins = (C::begins(size), proptest::bool::weighted(0.3));
+        let begins = begins.prop_map(|(call, second)| Step {
+            does: Does::Call(call),
+            second,
+        });
+        (
+            0..ALIKE,
+            collection::vec(begins, 0..=LONGEST / 5),
+            collection::vec(step, 0..=LONGEST),
+        )
+            .prop_map(|(alike, begins, steps)| Sequence {
+                alike,
+                steps: begins.into_iter().chain(steps).collect(),
+            })
+            .boxed()
+    };
+    // In the larger worlds there is more to mix up; in the smaller ones calls meet more often.
+    one_of(vec![
+        (1, in_world(Size::SINGLE)),
+        (1, in_world(Size::NARROW)),
+        (1, in_world(Size::CROWD)),
+        (1, in_world(Size::SEQUENCE)),
+    ])
+}
+
+/// Plays random sequences until one shows that the adapter differs from the reference.
+///
+/// # Errors
+///
+/// With the fewest calls that were found to show it; the transcript holds them and nothing else.
+pub async fn agree<C: Calls>(context: &Context<Ports>) -> Checked {
+    C::offered(context.stores())?;
+    let plays = Arc::new(AtomicU32::new(0));
+    let Err(found) = search::<C>(context.clone(), Arc::clone(&plays)).await? else {
+        return Ok(());
+    };
+    let (sequence, message) = found;
+    let end = format!(
+        "\n  (seed {}: the fewest calls of a random sequence that show it, found in {} plays)",
+        chosen_seed(),
+        plays.load(Ordering::Relaxed)
+    );
+    // Once more, so that the transcript holds these calls only.
+    Err(match play(context, &sequence).await {
+        Err(failure) => Failure {
+            message: failure.message + &end,
+            ..failure
+        },
+        Ok(()) => Failure::new(format!("{message}{end}\n  (played once more, it did not)")),
+    })
+}
+
+/// A sequence that fails, and how.
+type Found<C> = Result<(), (Sequence<C>, String)>;
+
+/// Lets proptest look for a sequence that fails, and shrink it. Its searching is not async, so it
+/// happens on a thread of its own.
+async fn search<C: Calls>(
+    context: Context<Ports>,
+    plays: Arc<AtomicU32>,
+) -> Result<Found<C>, Failure> {
+    // Dropped with this call: then the thread stops, too.
+    let (_case, case_runs) = watch::channel(());
+    let runtime = Handle::current();
+    let searching = spawn_blocking(move || {
+        let sequences = number_of("PORTPROOF_SEQUENCES");
+        let cases = sequences.and_then(|number| u32::try_from(number).ok());
+        let mut runner = runner(0, cases.unwrap_or(SEQUENCES), SHRINKING);
+        let played = runner.run(&made_up::<C>(), |sequence| {
+            plays.fetch_add(1, Ordering::Relaxed);
+            let mut case_runs = case_runs.clone();
+            runtime.block_on(async {
+                tokio::select! {
+                    played = play(&context, &sequence) => {
+                        played.map_err(|failure| TestCaseError::fail(failure.message))
+                    }
+                    _ = case_runs.changed() => Err(TestCaseError::fail("the case has ended")),
+                }
+            })
+        });
+        match played {
+            Ok(()) => Ok(Ok(())),
+            Err(TestError::Fail(reason, sequence)) => {
+                Ok(Err((sequence, reason.message().to_owned())))
+            }
+            Err(TestError::Abort(reason)) => Err(Failure::new(format!(
+                "no sequences could be made up: {reason}"
+            ))),
+        }
+    });
+    searching
+        .await
+        .map_err(|_| Failure::new("playing a sequence panicked"))?
+}
+
+/// A list that there is, or that was asked for last.
+fn lists<C: Calls>(size: Size) -> BoxedStrategy<Option<C>> {
+    let mut lists = C::looks(size);
+    lists.retain_mut(|look| look.page_mut().is_some());
+    if lists.is_empty() {
+        return just(None);
+    }
+    option::weighted(0.6, mostly_first(&lists)).boxed()
+}
+
+/// Two tenants that nobody used before, whose ids a backend that folds, trims, or takes patterns
+/// takes for one.
+fn tenants(context: &Context<Ports>, alike: usize) -> Result<[TenantId; 2], Failure> {
+    // A context hands out alike ones in threes.
+    let [plain, padded, upper] = [context.tenant()?, context.tenant()?, context.tenant()?];
+    let pattern = TenantId::new(plain.as_str().replacen('-', "_", 1))?;
+    let others: [TenantId; ALIKE] = [padded, upper, pattern];
+    let other = others.into_iter().nth(alike);
+    Ok([plain.clone(), other.unwrap_or(plain)])
+}
+
+/// Plays a sequence on tenants that nobody used before.
+async fn play<C: Calls>(context: &Context<Ports>, sequence: &Sequence<C>) -> Checked {
+    context.transcript().restart();
+    let tenants = tenants(context, sequence.alike)?;
+    let reference = MemoryAdapter::new().ports();
+    let handles = [context.stores(), context.second()];
+    // The calls that were made, and through which handle.
+    let mut made: Vec<(C, usize)> = Vec::new();
+    let mut place = None;
+    for Step { does, second } in &sequence.steps {
+        let handle = usize::from(*second);
+        let calls = match does {
+            Does::Call(call) => vec![(call.clone(), handle)],
+            Does::Again(before) => {
+                let again = made.iter().rev().nth(*before);
+                again
+                    .map(|(call, _)| (call.clone(), handle))
+                    .into_iter()
+                    .collect()
+            }
+            Does::Around(call) => {
+                let last = made.last().cloned();
+                let other = last.as_ref().map_or(handle, |(_, handle)| 1 - handle);
+                [(call.clone(), other)].into_iter().chain(last).collect()
+            }
+            Does::Look => {
+                for look in C::looks(Size::SEQUENCE) {
+                    compare(&reference, handles[handle], settle(look, &tenants)).await?;
+                }
+                continue;
+            }
+            Does::FromCursor(list, damage) => {
+                let is_list = |(call, _): &&(C, usize)| call.clone().page_mut().is_some();
+                let last = || {
+                    made.iter()
+                        .rev()
+                        .find(is_list)
+                        .map(|(call, _)| call.clone())
+                };
+                if let Some(list) = list.clone().or_else(last) {
+                    let list = settle(list, &tenants);
+                    compare_places(&reference, handles[handle], list, *damage, &mut place).await?;
+                }
+                continue;
+            }
+        };
+        for (call, handle) in calls {
+            made.push((call.clone(), handle));
+            compare(&reference, handles[handle], settle(call, &tenants)).await?;
+        }
+    }
+    context.transcript().begin_afterwards();
+    for ports in [context.stores(), context.second()] {
+        for look in C::looks(Size::SEQUENCE) {
+            compare(&reference, ports, settle(look, &tenants)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Where a list goes on, on the reference and on the adapter.
+type Place = (Cursor, Cursor);
+
+/// Asks for a list from a cursor that it need not understand: its own, damaged, or the one of the
+/// list before. What is refused must be refused alike; whether it was the same list, whose walk then
+/// goes on beside changes, is not looked at.
+async fn compare_places<C: Calls>(
+    reference: &Ports,
+    adapter: &Ports,
+    mut list: C,
+    damage: Option<usize>,
+    before: &mut Option<Place>,
+) -> Checked {
+    let first = PageRequest::first(1)?;
+    if let Some(page) = list.page_mut() {
+        *page = first.clone();
+    }
+    let mut expected = list.clone().run(reference).await;
+    let mut got = list.clone().run(adapter).await;
+    let next = |answer: &mut PortResult<C::Answer>| answer.as_mut().ok().and_then(C::take_next);
+    let place = next(&mut expected).zip(next(&mut got));
+    let asked = match damage {
+        Some(damage) => place
+            .as_ref()
+            .map(|(expected, got)| {
+                Ok::<_, Failure>((damaged(expected, damage)?, damaged(got, damage)?))
+            })
+            .transpose()?,
+        None => before.take(),
+    };
+    if place.is_some() {
+        *before = place;
+    }
+    let Some(((from, to), page)) = asked.zip(list.page_mut()) else {
+        return Ok(());
+    };
+    *page = first.following(from);
+    let expected = list.clone().run(reference).await;
+    if let Some(page) = list.page_mut() {
+        *page = first.following(to);
+    }
+    let got = list.clone().run(adapter).await;
+    if expected.is_ok() || is_unsupported([&got]) || alike(&expected, &got) {
+        return Ok(());
+    }
+    let message = format!(
+        "a list is asked for from a cursor that is not its own: {list:?}{}",
+        expected_and_got(&expected, &got)
+    );
+    Err(differs(message, &got))
+}
+
+async fn compare<C: Calls>(reference: &Ports, adapter: &Ports, call: C) -> Checked {
+    let got = walk(adapter, call.clone()).await;
+    if is_unsupported(&got) {
+        return Ok(());
+    }
+    let expected = walk(reference, call.clone()).await;
+    for (expected, got) in expected.iter().zip(&got) {
+        if !alike(expected, got) {
+            let message = format!(
+                "the adapter answers differently from the reference: {call:?}{}",
+                expected_and_got(expected, got)
+            );
+            return Err(differs(message, got));
+        }
+    }
+    if expected.len() == got.len() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "a list has other pages than the reference's: {call:?}\n  expected {} of them\n  got      {}",
+        expected.len(),
+        got.len()
+    )))
+}
