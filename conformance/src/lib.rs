@@ -75,6 +75,7 @@ mod target;
 mod transcript;
 mod verdict;
 pub mod walk;
+mod watch;
 
 pub use case::{Case, CaseFuture, Context, Suite, World};
 pub use check::{Checked, Failure};
