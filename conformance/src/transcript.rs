@@ -604,7 +604,8 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_waits_is_open_until_it_is_dropped() {
         let transcript = Transcript::default();
-        let waits = transcript.noting(&"a".into(), "begin", std::future::pending::<()>());
+        let handle = "a".into();
+        let waits = transcript.noting(&handle, "begin", std::future::pending::<()>());
         let mut waits = Box::pin(waits);
         let polled = poll_fn(|task| std::task::Poll::Ready(waits.as_mut().poll(task))).await;
         assert!(polled.is_pending());
@@ -622,7 +623,8 @@ mod tests {
     #[tokio::test]
     async fn what_was_found_is_shown_when_a_later_call_hangs() {
         let transcript = Transcript::default();
-        let call = |method| transcript.noting(&"a".into(), method, async {});
+        let handle = "a".into();
+        let call = |method| transcript.noting(&handle, method, async {});
         call("found").await;
         transcript.keep_found("it differs");
         call("simpler").await;

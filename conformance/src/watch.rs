@@ -1,4 +1,4 @@
-//! Watching a case: a call that hangs is told from a machine that is slow.
+//! Watching a case: it distinguishes a call that hangs from a machine that is slow.
 //!
 //! What a case waits for is not always its adapter's fault. So time counts only while a case could
 //! go on and does not: a call waits to be woken, or runs without an end. It does not count while a
@@ -20,7 +20,8 @@ use tokio::{task::JoinHandle, time::Instant};
 /// The most calls of a case, far more than any rule makes: a case that makes more of them asks a
 /// store that never comes to an end.
 const MOST_CALLS: usize = 200_000;
-/// So many times the limit may a call take that is polled again and again.
+/// So many times the limit may a call take that is polled again and again, or that was woken and is
+/// not polled although the executor has threads.
 const PATIENCE_WITH_POLLS: u32 = 5;
 /// So many times the limit may the executor have no thread for anything.
 const PATIENCE_WITH_EXECUTOR: u32 = 10;
@@ -189,10 +190,9 @@ impl Watchdog {
         }
         let polls = case.open.iter().map(|call| u64::from(call.polls)).sum();
         let seen = std::mem::replace(&mut self.seen, (case.steps, polls));
-        let is = |state| move |call: &OpenCall| call.state == state;
+        let is = |state| case.open.iter().any(|call| call.state == state);
         // A call that runs has a thread; for all else one must have been free.
-        let could_go_on = !case.open.iter().any(is(OpenState::Woken))
-            && (has_thread || case.open.iter().any(is(OpenState::Runs)));
+        let could_go_on = has_thread || is(OpenState::Runs);
         if seen.0 != self.seen.0 {
             self.without_step = Duration::ZERO;
         } else if could_go_on {
@@ -200,7 +200,7 @@ impl Watchdog {
         }
         if seen != self.seen {
             self.still = Duration::ZERO;
-        } else if could_go_on {
+        } else if could_go_on && !is(OpenState::Woken) {
             self.still += passed;
         }
         self.judged(case)
@@ -225,7 +225,7 @@ impl Watchdog {
         }
         if self.without_step >= self.limit * PATIENCE_WITH_POLLS {
             return Some(format!(
-                "a call does not come to its end: for {} s none began and none ended, though what is open is polled again and again{}",
+                "a call does not come to its end: for {} s none began and none ended{}",
                 limit * f64::from(PATIENCE_WITH_POLLS),
                 named(&case.open)
             ));
@@ -307,9 +307,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_waits_for_its_turn_does_not_hang() {
+    async fn a_call_that_waits_for_its_turn_has_more_time() {
         let woken = |_| case(7, open(2, OpenState::Woken));
-        assert_eq!(watched(10_000, woken).await, None);
+        let (seconds, said) = watched(1_000, woken).await.unwrap();
+        assert_eq!(seconds, 301, "{said}");
+        assert!(said.contains("woken and waits for its turn"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn time_does_not_count_while_the_executor_has_no_thread() {
+        let mut watchdog = Watchdog::new(Duration::from_millis(40));
+        let mut looks = 0;
+        let waits = || case(7, open(2, OpenState::Waits));
+        let said = loop {
+            // It blocks the only thread: nothing else has its turn.
+            std::thread::sleep(watchdog.pause());
+            looks += 1;
+            if let Some(said) = watchdog.look(&waits()) {
+                break said;
+            }
+        };
+        assert!(looks >= 20, "{looks}");
+        assert!(
+            said.contains("no task of the process had its turn"),
+            "{said}"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -192,7 +192,7 @@ impl Search {
             // As proptest's own runner: each case from a source of its own.
             runner = TestRunner::new_with_rng(runner.config().clone(), runner.new_rng());
             let mut tree = strategy.new_tree(&mut runner).map_err(|reason| {
-                Failure::new(format!("no sequences could be made up: {reason}"))
+                Failure::new(format!("no sequence could be generated: {reason}"))
             })?;
             let sequence = tree.current();
             if let Err(failure) = self.play(&sequence) {

@@ -246,6 +246,7 @@ async fn walk_survives_removals(w: &Houses) -> Checked {
         }
         page = w.members(first.following(cursor)).await?;
         walked.extend(page.items.clone());
+        holds(walked.len() < 100, "a walk comes to an end")?;
     }
     equal("the members that were walked", &walked, &expected.members)?;
 
@@ -257,6 +258,7 @@ async fn walk_survives_removals(w: &Houses) -> Checked {
         }
         page = w.invitations(first.following(cursor)).await?;
         walked.extend(page.items.clone());
+        holds(walked.len() < 100, "a walk comes to an end")?;
     }
     equal(
         "the invitations that were walked",
@@ -282,6 +284,7 @@ async fn walk_survives_removals(w: &Houses) -> Checked {
         }
         page = w.list(first.following(cursor)).await?;
         walked.extend(page.items.clone());
+        holds(walked.len() < 100, "a walk comes to an end")?;
     }
     equal(
         "the organizations that were walked",
