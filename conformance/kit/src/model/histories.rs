@@ -72,7 +72,7 @@ pub async fn are_linearizable<C: Calls>(context: &Context<Ports>) -> Checked {
 
 /// The calls before a race, and those of the race with the looks that follow it.
 fn made_up<C: Calls>(round: u64, tenant: &TenantId) -> Result<(Vec<C>, Vec<C>), Failure> {
-    let mut runner = runner(round + 1, 1, 0);
+    let mut runner = runner(round + 1);
     let calls = |range| collection::vec(C::any(Size::RACE), range);
     let tree = (calls(BEFORE), calls(RACERS..=RACERS))
         .new_tree(&mut runner)
