@@ -29,6 +29,7 @@ pub struct Context<S> {
     hooks: Arc<dyn Hooks<S>>,
     run: Arc<str>,
     tenants: Arc<AtomicU32>,
+    verdict_only: bool,
 }
 
 impl<S: Stores> Context<S> {
@@ -42,7 +43,20 @@ impl<S: Stores> Context<S> {
             hooks,
             run,
             tenants: Arc::new(AtomicU32::new(0)),
+            verdict_only: false,
         }
+    }
+
+    pub(crate) fn verdict_only(self, verdict_only: bool) -> Self {
+        Self {
+            verdict_only,
+            ..self
+        }
+    }
+
+    /// Whether a failure is to be shrunk to what shows it.
+    pub(crate) const fn explains(&self) -> bool {
+        !self.verdict_only
     }
 
     /// The stores, through the first handle.

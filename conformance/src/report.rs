@@ -37,6 +37,9 @@ pub struct Selection {
     pub again: Option<fn(adapter: &str, rule: &str) -> String>,
     /// How many cases run at once; 8 unless it says otherwise.
     pub at_once: Option<usize>,
+    /// Whether only the verdicts are asked for: then what random calls find is not shrunk to the
+    /// fewest calls that show it.
+    pub verdicts_only: bool,
 }
 
 impl Selection {
@@ -196,11 +199,8 @@ pub async fn check_suites<S: Stores>(
     selection: &Selection,
     mut seen: impl FnMut(&Outcome),
 ) -> Report {
-    let runner = Arc::new(Runner::new(
-        Arc::new(target),
-        &suites,
-        selection.again.unwrap_or(again),
-    ));
+    let runner = Runner::new(Arc::new(target), &suites, selection.again.unwrap_or(again));
+    let runner = Arc::new(runner.verdicts_only(selection.verdicts_only));
     let planned: Vec<Planned<S>> = runner
         .plan(suites)
         .into_iter()

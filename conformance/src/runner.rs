@@ -69,6 +69,7 @@ pub(crate) struct Runner<S> {
     unavailable: AtomicUsize,
     /// What a person types to run a rule again.
     again: Again,
+    verdicts_only: bool,
 }
 
 /// The hooks of a target, erased for cases.
@@ -130,6 +131,15 @@ impl<S: Stores> Runner<S> {
             timeout: Duration::from_secs(seconds),
             unavailable: AtomicUsize::new(0),
             again,
+            verdicts_only: false,
+        }
+    }
+
+    /// The same, but for whether only verdicts are asked for.
+    pub(crate) fn verdicts_only(self, verdicts_only: bool) -> Self {
+        Self {
+            verdicts_only,
+            ..self
         }
     }
 
@@ -266,7 +276,8 @@ impl<S: Stores> Runner<S> {
             first,
             second,
             Arc::new(TargetHooks(Arc::clone(&self.target))),
-        );
+        )
+        .verdict_only(self.verdicts_only);
         let transcript = context.transcript().clone();
         // A task of its own: a case that panics must not take the others down.
         let mut task = tokio::spawn(case.run(context));
@@ -284,6 +295,12 @@ impl<S: Stores> Runner<S> {
                     self.timeout.as_secs()
                 )))
             }
+        };
+        // What the case left running ends with its next call.
+        transcript.close();
+        let checked = match transcript.without_end() {
+            Some(message) => Err(Failure::new(message)),
+            None => checked,
         };
         (checked, transcript)
     }

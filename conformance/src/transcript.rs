@@ -11,6 +11,7 @@ use portproof_ports::{
     Handler, Port, PortCall, PortError, PortResult, Ports, PortsTransaction, Transactions, Wrap,
     async_trait,
 };
+use tokio::task::yield_now;
 
 /// The calls of a case, in the order in which they began.
 ///
@@ -65,6 +66,9 @@ enum End {
 
 /// The most calls that are shown, the last ones.
 const MOST_SHOWN: usize = 60;
+/// More calls than a case that ends makes: a list whose cursor leads nowhere, or a retry that never
+/// succeeds, would take all memory.
+const MOST_CALLS: usize = 50_000;
 /// The most characters of a call or an answer that are shown.
 const SHOWN: usize = 320;
 
@@ -187,6 +191,29 @@ impl Transcript {
     /// Keeps it as it is: a call that hangs is not one that the case dropped.
     pub(crate) fn close(&self) {
         self.entries().closed = true;
+    }
+
+    /// What the case says when it made more calls than one that ends.
+    pub(crate) fn without_end(&self) -> Option<String> {
+        (self.entries().calls.len() >= MOST_CALLS).then(|| {
+            format!(
+                "the case made {MOST_CALLS} calls and did not end; the last ones show what it goes on with"
+            )
+        })
+    }
+
+    /// Answers no call of a case that is over, or does not end: what it left running ends with that.
+    async fn goes_on(&self) -> PortResult<()> {
+        let is_over = {
+            let entries = self.entries();
+            entries.closed || entries.calls.len() >= MOST_CALLS
+        };
+        if is_over {
+            // Whatever does not look at answers can be aborted here.
+            yield_now().await;
+            return Err(PortError::Backend("the case is over".into()));
+        }
+        Ok(())
     }
 
     /// As text; with `whole`, also the calls that made the fixture.
@@ -319,6 +346,7 @@ struct Recorder<P: ?Sized> {
 #[async_trait]
 impl<P: Port + ?Sized> Handler<P::Call> for Recorder<P> {
     async fn handle(&self, call: P::Call) -> PortResult<<P::Call as PortCall>::Answer> {
+        self.transcript.goes_on().await?;
         let number = self.transcript.begin::<P>(&self.handle, &call);
         let call = self.inner.call(call);
         let answer = self.transcript.watching(number, call).await;
@@ -354,6 +382,7 @@ struct RecordedTransactions(Record, Arc<dyn Transactions>);
 impl Transactions for RecordedTransactions {
     async fn begin(&self) -> PortResult<Box<dyn PortsTransaction>> {
         let Record(transcript, handle) = &self.0;
+        transcript.goes_on().await?;
         let named = transcript.transaction(handle);
         let number = transcript.begin_any(&named, TRANSACTIONS, "begin", Box::new(Nothing {}));
         let begun = transcript.watching(number, self.1.begin()).await;

@@ -146,7 +146,8 @@ async fn search<C: Calls>(
     let searching = spawn_blocking(move || {
         let sequences = number_of("PORTPROOF_SEQUENCES");
         let cases = sequences.and_then(|number| u32::try_from(number).ok());
-        let mut runner = runner(0, cases.unwrap_or(SEQUENCES), SHRINKING);
+        let shrinking = if context.explains() { SHRINKING } else { 0 };
+        let mut runner = runner(0, cases.unwrap_or(SEQUENCES), shrinking);
         let played = runner.run(&made_up::<C>(), |sequence| {
             plays.fetch_add(1, Ordering::Relaxed);
             let mut case_runs = case_runs.clone();
