@@ -2,11 +2,13 @@
 
 use std::{fs, time::Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use portproof::{Profile, Report, Rule, Selection, Verdict, catalogue};
 use serde::Serialize;
 
-use crate::{RunArguments, adapters::Adapter, error::CliError, out::say, table::print_table};
+use crate::{
+    RunArguments, adapters::Adapter, error::CliError, out::say, progress::Progress,
+    table::print_table,
+};
 
 /// The version of the JSON that `--json` writes.
 const FORMAT: u32 = 1;
@@ -69,7 +71,7 @@ fn select(rules: &[Rule], arguments: &RunArguments) -> Result<Selection, CliErro
         ports: arguments.ports.clone(),
         rules: arguments.rules.clone(),
         again: Some(|adapter, rule| format!("portproof run --adapter {adapter} --rule {rule}")),
-        at_once: None,
+        ..Selection::default()
     };
     if !rules.iter().any(|rule| selection.holds(rule)) {
         return Err(CliError::NothingSelected);
@@ -86,24 +88,13 @@ fn profile(name: &str) -> Result<Profile, CliError> {
 }
 
 async fn check(adapter: &Adapter, selection: &Selection, rules: usize) -> Timed {
-    // Draws nothing where the error output is not a terminal.
-    let bar = ProgressBar::new(rules as u64);
-    if let Ok(style) = ProgressStyle::with_template("{prefix:>9} {bar:24} {pos}/{len} {msg}") {
-        bar.set_style(style);
-    }
-    bar.set_prefix(adapter.name());
+    let progress = Progress::new(adapter.name(), "rules", "broken", rules);
     let started = Instant::now();
-    let mut broken = 0;
     let report = adapter
         .check(selection, |outcome| {
-            bar.inc(1);
-            if outcome.verdict == Verdict::Broken {
-                broken += 1;
-                bar.set_message(format!("{broken} broken"));
-            }
+            progress.done(outcome.verdict == Verdict::Broken);
         })
         .await;
-    bar.finish_and_clear();
     Timed {
         report,
         seconds: started.elapsed().as_secs_f64(),
