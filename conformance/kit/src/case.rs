@@ -33,6 +33,7 @@ pub struct Context<S> {
     tenants: Arc<AtomicU32>,
     /// For how long a call may hang.
     limit: Duration,
+    verdict_only: bool,
 }
 
 impl<S: Stores> Context<S> {
@@ -47,12 +48,25 @@ impl<S: Stores> Context<S> {
             run,
             tenants: Arc::new(AtomicU32::new(0)),
             limit,
+            verdict_only: false,
         }
     }
 
     /// For how long a call may hang.
     pub(crate) const fn limit(&self) -> Duration {
         self.limit
+    }
+
+    pub(crate) fn verdict_only(self, verdict_only: bool) -> Self {
+        Self {
+            verdict_only,
+            ..self
+        }
+    }
+
+    /// Whether a failure is to be shrunk to what shows it.
+    pub(crate) const fn explains(&self) -> bool {
+        !self.verdict_only
     }
 
     /// The stores, through the first handle.

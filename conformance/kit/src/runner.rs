@@ -61,6 +61,8 @@ pub(crate) struct Options {
     pub(crate) again: String,
     /// Whether each rule is run, also when a cause that is known keeps it from being checked.
     pub(crate) apart: bool,
+    /// Whether only the verdicts are asked for.
+    pub(crate) verdicts_only: bool,
 }
 
 /// The rule of a port that runs before its others, and what came of it.
@@ -352,7 +354,8 @@ impl<S: Stores> Runner<S> {
             second,
             Arc::new(TargetHooks(Arc::clone(&self.target))),
             self.timeout,
-        );
+        )
+        .verdict_only(self.options.verdicts_only);
         let transcript = context.transcript().clone();
         // A task of its own: a case that panics must not take the others down.
         let mut task = tokio::spawn(case.run(context));
@@ -374,6 +377,12 @@ impl<S: Stores> Runner<S> {
                     }
                 }
             }
+        };
+        // What the case left running ends with its next call.
+        transcript.end_case();
+        let checked = match transcript.without_end() {
+            Some(message) => Err(Failure::new(message)),
+            None => checked,
         };
         (checked, transcript)
     }

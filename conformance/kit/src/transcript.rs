@@ -12,7 +12,10 @@ use portproof_ports::{
     Handler, Port, PortCall, PortError, PortResult, Ports, PortsTransaction, Transactions, Wrap,
     async_trait,
 };
-use tokio::{task::coop::consume_budget, time::Instant};
+use tokio::{
+    task::{coop::consume_budget, yield_now},
+    time::Instant,
+};
 
 use crate::watch::{Activity, OpenCall, OpenState, Progress};
 
@@ -151,6 +154,10 @@ enum End {
     /// The case dropped it after so many polls.
     Dropped(u32),
 }
+
+/// More calls than a case that ends makes: a list whose cursor leads nowhere, or a retry that never
+/// succeeds, would take all memory.
+const MOST_CALLS: usize = 50_000;
 
 impl Transcript {
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -301,6 +308,36 @@ impl Transcript {
         answer
     }
 
+    /// What the case says when it made more calls than one that ends.
+    pub(crate) fn without_end(&self) -> Option<String> {
+        (self.entries().calls.len() >= MOST_CALLS).then(|| {
+            format!(
+                "the case made {MOST_CALLS} calls and did not end; the last ones show what it goes on with"
+            )
+        })
+    }
+
+    /// Answers no call of a case that is over, or does not end: what it left running ends with that.
+    async fn goes_on(&self) -> PortResult<()> {
+        let is_over = {
+            let entries = self.entries();
+            entries.closed || entries.calls.len() >= MOST_CALLS
+        };
+        if is_over {
+            // Whatever does not look at answers can be aborted here.
+            yield_now().await;
+            return Err(PortError::Backend("the case is over".into()));
+        }
+        // An adapter that never waits must not keep the thread from other cases.
+        consume_budget().await;
+        Ok(())
+    }
+
+    /// Notes that the case is over, whatever its calls still do.
+    pub(crate) fn end_case(&self) {
+        self.entries().closed = true;
+    }
+
     /// What the case does now.
     pub(crate) fn activity(&self) -> Activity {
         let entries = self.entries();
@@ -409,8 +446,7 @@ struct Recorder<P: ?Sized> {
 #[async_trait]
 impl<P: Port + ?Sized> Handler<P::Call> for Recorder<P> {
     async fn handle(&self, call: P::Call) -> PortResult<<P::Call as PortCall>::Answer> {
-        // An adapter that never waits must not keep the thread from other cases.
-        consume_budget().await;
+        self.transcript.goes_on().await?;
         let number = self.transcript.begin::<P>(&self.handle, &call);
         let call = self.inner.call(call);
         let answer = self.transcript.watching(number, call).await;
@@ -450,6 +486,7 @@ struct RecordedTransactions(Record, Arc<dyn Transactions>);
 impl Transactions for RecordedTransactions {
     async fn begin(&self) -> PortResult<Box<dyn PortsTransaction>> {
         let Record(transcript, handle) = &self.0;
+        transcript.goes_on().await?;
         let named = transcript.transaction(handle);
         let number = transcript.begin_any(&named, TRANSACTIONS, "begin", Box::new(Nothing {}));
         let begun = transcript.watching(number, self.1.begin()).await;

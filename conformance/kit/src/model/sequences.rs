@@ -203,7 +203,7 @@ impl Search {
                     plays: 0,
                     stopped: None,
                 };
-                if !found.failure.unavailable {
+                if !found.failure.unavailable && self.context.explains() {
                     self.shrink(&mut found, &mut *tree);
                 }
                 found.plays = self.plays;
