@@ -14,7 +14,7 @@ async fn a_migration_that_dies_is_made_by_the_next() {
         let (schema, url) = place.split_once(' ').unwrap();
         let options = options(url, schema);
         let driver = options.driver(options.target().unwrap().0);
-        let dying = Pooled(shared::Dying(driver));
+        let dying = Pooled::new(shared::Dying(driver));
         let before = options.before_migration();
         migrate(&Database::new(dying), Some(before)).await.unwrap();
         return;

@@ -2,11 +2,8 @@
 
 use std::{borrow::Cow, fmt, path::PathBuf, str::FromStr, time::Duration};
 
-use portproof_sql::{Database, KeystorePassword, Pooled, Sealing, migrate};
-use sqlx::{
-    ConnectOptions, Connection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use portproof_sql::{Database, KeystorePassword, Limits, Pooled, Sealing, migrate};
+use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
 use crate::{
     PostgresAdapter,
@@ -136,8 +133,8 @@ impl PostgresOptions {
     /// [`ConnectError`].
     pub async fn connect(self) -> Result<PostgresAdapter, ConnectError> {
         let (options, attempt) = self.target()?;
-        self.try_out(&options, &attempt).await?;
-        let database = Database::new(Pooled(self.driver(options)));
+        let first = self.first(&options, &attempt).await?;
+        let database = Database::new(Pooled::new(self.driver(options)).with(first));
         let before = self.before_migration();
         if self.migrate {
             run_migrations(&database, before.clone(), &attempt).await?;
@@ -157,28 +154,23 @@ impl PostgresOptions {
         })
     }
 
-    pub(crate) fn driver(&self, options: PgConnectOptions) -> PostgresDriver {
+    pub(crate) const fn driver(&self, options: PgConnectOptions) -> PostgresDriver {
         PostgresDriver {
-            pool: self.pool(options),
-            patience: self.statement_timeout + self.acquire_timeout,
+            options,
+            limits: Limits {
+                connections: self.pool_size,
+                acquire: self.acquire_timeout,
+                answer: self.statement_timeout.saturating_add(self.acquire_timeout),
+            },
         }
     }
 
-    fn pool(&self, options: PgConnectOptions) -> PgPool {
-        PgPoolOptions::new()
-            .max_connections(self.pool_size.into())
-            .acquire_timeout(self.acquire_timeout)
-            // A write cannot be run twice: it begins on a connection that is known to live.
-            .test_before_acquire(true)
-            .connect_lazy_with(options)
-    }
-
-    /// Connects once, without the pool: what is wrong is for a person to read, and at once.
-    async fn try_out(
+    /// The first connection: what is wrong with it is for a person to read, and soon.
+    async fn first(
         &self,
         options: &PgConnectOptions,
         attempt: &Attempt,
-    ) -> Result<(), ConnectError> {
+    ) -> Result<PgConnection, ConnectError> {
         let error = |error| connect_error(&error, attempt);
         let mut connection = tokio::time::timeout(self.connect_timeout, options.connect())
             .await
@@ -194,7 +186,7 @@ impl PostgresOptions {
         if found != "UTF8" {
             return Err(ConnectError::Encoding { found });
         }
-        connection.close().await.map_err(error)
+        Ok(connection)
     }
 
     pub(crate) fn target(&self) -> Result<(PgConnectOptions, Attempt), ConnectError> {

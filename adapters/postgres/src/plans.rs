@@ -27,7 +27,7 @@ async fn every_statement_finds_its_rows_by_tenant() {
     // Tables as small as these are read whole, if they may.
     let (target, _) = options.target().unwrap();
     let driver = options.driver(target.options([("enable_seqscan", "off")]));
-    let plans = shared::plans(Pooled(driver), "EXPLAIN (COSTS OFF)").await;
+    let plans = shared::plans(Pooled::new(driver), "EXPLAIN (COSTS OFF)").await;
     let mut unbounded = Vec::new();
     for (sql, plan) in plans {
         if WHOLE.iter().any(|name| sql.contains(name)) {

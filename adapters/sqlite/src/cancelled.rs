@@ -9,10 +9,9 @@ use std::{path::PathBuf, time::Duration};
 use crate::{driver::SqliteDriver, options::SqliteOptions};
 
 /// A driver for one connection, which lets statements wait for locks for so long.
-async fn driver(options: &SqliteOptions, patience: Duration) -> SqliteDriver {
-    let options = options.clone().busy_timeout(patience);
-    let (_first, backend) = options.backend().await.unwrap();
-    backend.writer.0
+fn driver(options: &SqliteOptions, patience: Duration) -> SqliteDriver {
+    let (_, writing) = options.clone().busy_timeout(patience).drivers().unwrap();
+    writing
 }
 
 /// A file with the schema in a directory of its own.
@@ -28,13 +27,13 @@ async fn migrated(name: &str) -> (SqliteOptions, PathBuf) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cancelled_calls_leave_nothing() {
     let (options, directory) = migrated("cancelled").await;
-    shared::cancelled_calls_leave_nothing(async |patience| driver(&options, patience).await).await;
+    shared::cancelled_calls_leave_nothing(async |patience| driver(&options, patience)).await;
     std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_reseal_is_whole() {
     let (options, directory) = migrated("resealed").await;
-    shared::a_cancelled_reseal_is_whole(async |patience| driver(&options, patience).await).await;
+    shared::a_cancelled_reseal_is_whole(async |patience| driver(&options, patience)).await;
     std::fs::remove_dir_all(&directory).unwrap();
 }

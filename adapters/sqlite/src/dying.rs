@@ -13,8 +13,8 @@ use crate::options::SqliteOptions;
 async fn a_migration_that_dies_is_made_by_the_next() {
     if let Some(path) = shared::place() {
         let options = SqliteOptions::new(Path::new(&path));
-        let (_first, backend) = options.backend().await.unwrap();
-        let dying = Pooled(shared::Dying(backend.writer.0));
+        let (_, writing) = options.drivers().unwrap();
+        let dying = Pooled::new(shared::Dying(writing));
         migrate(&Database::new(dying), None).await.unwrap();
         return;
     }

@@ -40,7 +40,7 @@ async fn every_statement_finds_its_rows_by_tenant() {
     std::fs::create_dir_all(&directory).unwrap();
     let options = SqliteOptions::new(&directory.join("auth.db")).keystore_password("hunter2");
     options.clone().open().await.unwrap();
-    let (_first, backend) = options.backend().await.unwrap();
+    let backend = options.backend().await.unwrap();
     let plans = shared::plans(backend, "EXPLAIN QUERY PLAN").await;
     std::fs::remove_dir_all(&directory).unwrap();
     let mut unbounded = Vec::new();

@@ -5,11 +5,10 @@ use std::{
     env,
     process::{Command, Stdio, exit},
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
 };
 
 use async_trait::async_trait;
-use portproof_sql::{Answer, Dialect, Driver, Failure, Statement};
+use portproof_sql::{Answer, Dialect, Driver, Failure, Limits, Statement};
 
 /// Where a process finds its database.
 const PLACE: &str = "PORTPROOF_TEST_PLACE";
@@ -65,16 +64,16 @@ impl<D: Driver> Driver for Dying<D> {
         self.0.dialect()
     }
 
-    fn patience(&self) -> Duration {
-        self.0.patience()
+    fn limits(&self) -> Limits {
+        self.0.limits()
     }
 
-    async fn acquire(&self) -> Result<Self::Connection, Failure> {
-        self.0.acquire().await
+    async fn connect(&self) -> Result<Self::Connection, Failure> {
+        self.0.connect().await
     }
 
-    fn close(connection: Self::Connection) {
-        D::close(connection);
+    async fn is_alive(connection: &mut Self::Connection) -> bool {
+        D::is_alive(connection).await
     }
 
     async fn run(
