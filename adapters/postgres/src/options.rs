@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, path::PathBuf, str::FromStr, time::Duration};
 
-use portproof_sql::{Database, KeystorePassword, Limits, Pooled, Sealing, migrate};
+use portproof_sql::{Database, KeystoreCost, KeystorePassword, Limits, Pooled, Sealing, migrate};
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
 use crate::{
@@ -27,6 +27,7 @@ pub struct PostgresOptions {
     migrate: bool,
     keystore_password: Option<KeystorePassword>,
     previous_keystore_password: Option<KeystorePassword>,
+    keystore_cost: KeystoreCost,
 }
 
 // The URL holds the password.
@@ -52,6 +53,7 @@ impl PostgresOptions {
             migrate: true,
             keystore_password: None,
             previous_keystore_password: None,
+            keystore_cost: KeystoreCost::Recommended,
         }
     }
 
@@ -126,6 +128,14 @@ impl PostgresOptions {
         self
     }
 
+    /// What it costs to make a key of the password, where none was stored yet;
+    /// [`KeystoreCost::Recommended`] unless said otherwise.
+    #[must_use]
+    pub const fn keystore_cost(mut self, cost: KeystoreCost) -> Self {
+        self.keystore_cost = cost;
+        self
+    }
+
     /// Connects, migrates the schema, and wires every port.
     ///
     /// # Errors
@@ -143,7 +153,7 @@ impl PostgresOptions {
             None => None,
             Some(password) => {
                 let previous = self.previous_keystore_password.as_ref();
-                Some(Sealing::connect(&database, password, previous).await?)
+                Some(Sealing::connect(&database, password, previous, self.keystore_cost).await?)
             }
         };
         Ok(PostgresAdapter {

@@ -28,6 +28,11 @@ async fn every_statement_finds_its_rows_by_tenant() {
     let (target, _) = options.target().unwrap();
     let driver = options.driver(target.options([("enable_seqscan", "off")]));
     let plans = shared::plans(Pooled::new(driver), "EXPLAIN (COSTS OFF)").await;
+    std::fs::write(
+        "/work/t/tmp-sql/statements.txt",
+        plans.keys().cloned().collect::<Vec<_>>().join("\n;;\n"),
+    )
+    .unwrap();
     let mut unbounded = Vec::new();
     for (sql, plan) in plans {
         if WHOLE.iter().any(|name| sql.contains(name)) {

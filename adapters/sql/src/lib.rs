@@ -63,7 +63,7 @@ pub use policies::SqlPolicyStore;
 pub use pool::{Driver, Limits, Pooled};
 pub use refresh_tokens::SqlRefreshTokenStore;
 pub use relationships::SqlRelationshipStore;
-pub use sealing::{KeystorePassword, Sealing, SealingError};
+pub use sealing::{KeystoreCost, KeystorePassword, Sealing, SealingError};
 pub use session::SqlSessionStore;
 pub use tenants::SqlTenantStore;
 pub use transactions::SqlTransactions;

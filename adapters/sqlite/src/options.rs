@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portproof_sql::{Database, KeystorePassword, Limits, Pooled, Sealing, migrate};
+use portproof_sql::{Database, KeystoreCost, KeystorePassword, Limits, Pooled, Sealing, migrate};
 use sqlx::{
     ConnectOptions, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
@@ -44,6 +44,7 @@ pub struct SqliteOptions {
     migrate: bool,
     keystore_password: Option<KeystorePassword>,
     previous_keystore_password: Option<KeystorePassword>,
+    keystore_cost: KeystoreCost,
 }
 
 impl SqliteOptions {
@@ -58,6 +59,7 @@ impl SqliteOptions {
             migrate: true,
             keystore_password: None,
             previous_keystore_password: None,
+            keystore_cost: KeystoreCost::Recommended,
         }
     }
 
@@ -122,6 +124,14 @@ impl SqliteOptions {
         self
     }
 
+    /// What it costs to make a key of the password, where none was stored yet;
+    /// [`KeystoreCost::Recommended`] unless said otherwise.
+    #[must_use]
+    pub const fn keystore_cost(mut self, cost: KeystoreCost) -> Self {
+        self.keystore_cost = cost;
+        self
+    }
+
     /// Opens the file, which is created when it is missing, migrates the schema, and wires every
     /// port.
     ///
@@ -137,7 +147,7 @@ impl SqliteOptions {
             None => None,
             Some(password) => {
                 let previous = self.previous_keystore_password.as_ref();
-                Some(Sealing::connect(&database, password, previous).await?)
+                Some(Sealing::connect(&database, password, previous, self.keystore_cost).await?)
             }
         };
         Ok(SqliteAdapter {

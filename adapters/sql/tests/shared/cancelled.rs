@@ -17,8 +17,8 @@ use portproof_ports::{
     Timestamp,
 };
 use portproof_sql::{
-    Answer, Database, Dialect, Driver, Failure, KeystorePassword, Limits, Pooled, Sealing,
-    Statement,
+    Answer, Database, Dialect, Driver, Failure, KeystoreCost, KeystorePassword, Limits, Pooled,
+    Sealing, Statement,
 };
 use tokio::task::yield_now;
 
@@ -78,25 +78,22 @@ async fn check(rules: &[&str], first: &Ports, second: &Ports) -> Report {
 ///
 /// One that leaks keeps connections that are closed as they are, in the middle of a transaction, and
 /// lends them again: what sqlx's own `begin` does when it is dropped before it is answered (sqlx #4385).
-#[derive(Debug)]
 struct Waiting<D: Driver, const LEAKS: bool> {
     driver: D,
     leaked: Leaked<D::Connection>,
 }
 
-type Leaked<C> = Arc<Leaks<C>>;
+type Leaked<C> = Arc<Mutex<Vec<C>>>;
 
-struct Leaks<C>(Mutex<Vec<C>>);
-
-impl<C> Debug for Leaks<C> {
+impl<D: Driver, const LEAKS: bool> Debug for Waiting<D, LEAKS> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("Leaks")
+        self.driver.fmt(f)
     }
 }
 
 impl<D: Driver, const LEAKS: bool> Waiting<D, LEAKS> {
     fn new(driver: D) -> Self {
-        let leaked = Arc::new(Leaks(Mutex::default()));
+        let leaked = Arc::default();
         Self { driver, leaked }
     }
 }
@@ -116,7 +113,7 @@ impl<C> Open<C> {
 impl<C> Drop for Open<C> {
     fn drop(&mut self) {
         if let (Some(connection), Some(leaked)) = (self.connection.take(), &self.leaked) {
-            leaked.0.lock().unwrap().push(connection);
+            leaked.lock().unwrap().push(connection);
         }
     }
 }
@@ -134,7 +131,7 @@ impl<D: Driver, const LEAKS: bool> Driver for Waiting<D, LEAKS> {
     }
 
     async fn connect(&self) -> Result<Self::Connection, Failure> {
-        let leaked = self.leaked.0.lock().unwrap().pop();
+        let leaked = self.leaked.lock().unwrap().pop();
         let connection = match leaked {
             Some(connection) => Ok(connection),
             None => self.driver.connect().await,
@@ -198,7 +195,8 @@ const OF_ONE_STATEMENT: [&str; 22] = [
 async fn ports(driver: impl Driver) -> Ports {
     let database = Database::new(Pooled::new(driver));
     let password = KeystorePassword::new("hunter2");
-    let sealing = Sealing::connect(&database, &password, None).await.unwrap();
+    let sealing = Sealing::connect(&database, &password, None, KeystoreCost::Least);
+    let sealing = sealing.await.unwrap();
     portproof_sql::ports(&database, Some(&sealing))
 }
 
@@ -243,7 +241,7 @@ async fn keystore(
         KeystorePassword::new(password),
         previous.map(KeystorePassword::new),
     );
-    let sealing = Sealing::connect(&database, &password, previous.as_ref());
+    let sealing = Sealing::connect(&database, &password, previous.as_ref(), KeystoreCost::Least);
     let sealing = sealing.await.unwrap();
     portproof_sql::ports(&database, Some(&sealing))
         .keystore
