@@ -1,6 +1,6 @@
 //! How to run a statement on PostgreSQL.
 
-use std::{borrow::Cow, io, time::Duration};
+use std::{borrow::Cow, fmt, io, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -19,10 +19,18 @@ use crate::{
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How to use one database.
-#[derive(Debug)]
 pub(crate) struct PostgresDriver {
     pub(crate) options: PgConnectOptions,
     pub(crate) limits: Limits,
+}
+
+// The options hold the password.
+impl fmt::Debug for PostgresDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresDriver")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
 }
 
 #[async_trait]
@@ -63,7 +71,9 @@ impl Driver for PostgresDriver {
 
     async fn run(connection: &mut PgConnection, statement: &Statement) -> Result<Answer, Failure> {
         // Fixed texts, and texts put together of them: every value is bound.
-        let query = sqlx::query(AssertSqlSafe(statement.sql.clone()));
+        let query = sqlx::query(AssertSqlSafe(statement.sql.clone()))
+            // Without a name it is parsed and planned for the values that are bound.
+            .persistent(!statement.plan_by_values);
         let query = statement.values.iter().fold(query, bind);
         let mut answer = Answer::default();
         let mut is_done = false;

@@ -263,9 +263,14 @@ impl PostgresOptions {
                 // role's defaults are.
                 ("default_transaction_isolation", "read committed".to_owned()),
                 ("default_transaction_read_only", "off".to_owned()),
-                // By default a statement that ran a few times gets one plan for all values: somebody
-                // with very many rows is then looked for as if everybody had few.
-                ("plan_cache_mode", "force_custom_plan".to_owned()),
+                // A statement that ran a few times gets one plan for all values, unless it says that
+                // it needs one for each. Such a plan stays: it must not be made for a table that was
+                // empty, and read all of it when there is something in it. By an index it is right
+                // for few rows and for many.
+                ("plan_cache_mode", "auto".to_owned()),
+                ("enable_seqscan", "off".to_owned()),
+                // Statements are short; compiling one costs more than it.
+                ("jit", "off".to_owned()),
                 // Frees the locks of a client that the network has swallowed.
                 ("idle_in_transaction_session_timeout", "60000".to_owned()),
             ]);

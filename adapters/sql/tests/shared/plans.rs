@@ -19,8 +19,17 @@ use portproof_sql::{
 };
 use tokio::task_local;
 
-/// The lines of each statement's plan.
-pub(crate) type Plans = BTreeMap<String, Vec<String>>;
+/// How a database goes about each statement.
+pub(crate) type Plans = BTreeMap<String, Plan>;
+
+/// How a database goes about a statement.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// What it says of that.
+    pub(crate) lines: Vec<String>,
+    /// Whether it must look at the values each time.
+    pub(crate) by_values: bool,
+}
 
 /// The most statements that a call may take, whatever it finds: some decide by several reads and
 /// write into several tables, and an update that lost against others looks again.
@@ -98,6 +107,7 @@ pub(crate) async fn plans(backend: impl Backend, explain: &'static str) -> Plans
     assert!(many.is_empty(), "statements of a call: {many:?}");
     let plans = std::mem::take(&mut *plans.plans.lock().unwrap());
     assert!(plans.len() > 100, "only {} statements", plans.len());
+    assert!(plans.values().any(|plan| plan.by_values));
     plans
 }
 
@@ -149,7 +159,11 @@ impl Explained {
         if plans.contains_key(&*statement.sql) {
             return None;
         }
-        plans.insert(statement.sql.clone().into_owned(), Vec::new());
+        let plan = Plan {
+            lines: Vec::new(),
+            by_values: statement.plan_by_values,
+        };
+        plans.insert(statement.sql.clone().into_owned(), plan);
         let sql = format!("{} {}", self.explain, statement.sql);
         Some(Statement::new(sql, statement.values.clone()))
     }
@@ -160,8 +174,9 @@ impl Explained {
             Value::Text(line) => Some(line),
             _ => None,
         });
-        let sql = statement.sql.clone().into_owned();
-        self.plans.lock().unwrap().insert(sql, lines.collect());
+        let mut plans = self.plans.lock().unwrap();
+        let plan = plans.entry(statement.sql.clone().into_owned());
+        plan.or_default().lines = lines.collect();
     }
 }
 
