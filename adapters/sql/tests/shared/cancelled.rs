@@ -202,7 +202,7 @@ async fn ports(driver: impl Driver) -> Ports {
 
 /// How many rules are checked on leaking pools concurrently: most of that time is spent waiting for
 /// what leaked.
-pub(crate) const AT_ONCE: usize = 12;
+pub(crate) const AT_ONCE: usize = 24;
 
 /// On a pool of one connection: a driver that is right holds all of the [`rules`], and one that leaks breaks those about
 /// transactions, which must be found out of it. `driver` makes one for the database of this number,
@@ -210,12 +210,13 @@ pub(crate) const AT_ONCE: usize = 12;
 pub(crate) async fn cancelled_calls_leave_nothing<D: Driver>(
     driver: impl AsyncFn(usize, Duration) -> D,
 ) {
-    let right = async |database| {
-        let driver = driver(database, Duration::from_secs(30)).await;
+    let right = async |database, patience| {
+        let driver = driver(database, patience).await;
         ports(Waiting::<_, false>::new(driver)).await
     };
-    let second = right(AT_ONCE).await;
-    let report = check(&rules(), &right(AT_ONCE).await, &second).await;
+    let patience = Duration::from_secs(30);
+    let second = right(AT_ONCE, patience).await;
+    let report = check(&rules(), &right(AT_ONCE, patience).await, &second).await;
     let broken: Vec<_> = report.broken().map(|one| &one.failure).collect();
     assert!(report.is_green(), "{broken:?}");
 
@@ -223,10 +224,11 @@ pub(crate) async fn cancelled_calls_leave_nothing<D: Driver>(
     for rules in rules().chunks(AT_ONCE) {
         let mut checks = Vec::new();
         for (database, &rule) in rules.iter().enumerate() {
-            // A pool for each, since what one leaves in it breaks the next.
-            let second = right(database).await;
             // What waits for a transaction that leaked waits for ever.
-            let leaking = driver(database, Duration::from_secs(2)).await;
+            let patience = Duration::from_secs(3);
+            let second = right(database, patience).await;
+            // A pool for each, since what one leaves in it breaks the next.
+            let leaking = driver(database, patience).await;
             let leaking = ports(Waiting::<_, true>::new(leaking)).await;
             checks.push(tokio::spawn(async move {
                 check(&[rule], &leaking, &second).await
