@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portproof::{Manifest, Opened, Profile, Target, async_trait};
 use portproof_database::Server;
 use portproof_ports::Ports;
-use portproof_postgres::PostgresAdapter;
+use portproof_postgres::{KeystoreCost, PostgresAdapter};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use tokio::sync::OnceCell;
 
@@ -80,6 +80,7 @@ impl Postgres {
         let mut options = PostgresAdapter::options(&self.url().await?)
             .schema(SCHEMA)
             .keystore_password(KEYSTORE_PASSWORD)
+            .keystore_cost(KeystoreCost::Least)
             .acquire_timeout(patience());
         if let Some(connections) = self.pool_size {
             options = options.pool_size(connections);

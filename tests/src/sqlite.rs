@@ -8,7 +8,7 @@ use std::{
 
 use portproof::{Manifest, Opened, Profile, Target, async_trait};
 use portproof_ports::Ports;
-use portproof_sqlite::{SqliteAdapter, Synchronous};
+use portproof_sqlite::{KeystoreCost, SqliteAdapter, Synchronous};
 use tempfile::TempDir;
 
 use crate::{KEYSTORE_PASSWORD, patience};
@@ -53,6 +53,7 @@ impl Sqlite {
             .acquire_timeout(patience())
             .busy_timeout(patience())
             .keystore_password(KEYSTORE_PASSWORD)
+            .keystore_cost(KeystoreCost::Least)
             .open()
             .await?;
         Ok(adapter.ports())
