@@ -42,6 +42,8 @@ use proptest::{
 use crate::{Checked, Context, Failure, World, suites::offered};
 
 pub(crate) use assignments::Authorization;
+#[cfg(test)]
+pub(crate) use look::looked_as_far;
 pub(crate) use look::{Look, looked};
 pub(crate) use size::Size;
 use small::{Few, Small, calls, small};
