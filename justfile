@@ -52,9 +52,15 @@ sequences adapter="memory" count="300" seed="0":
 cargo-mutants what port *arguments:
     tests/mutants/cargo-mutants.sh {{ what }} {{ port }} {{ arguments }}
 
-# Measures the suites on every adapter, five runs each.
-bench:
-    cargo bench -p portproof-tests --bench catalogue
+# Measures the adapters and the suites, and compares ratios with the committed baseline, which `PORTPROOF_BLESS=1 just bench` writes anew.
+bench *arguments:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    ratios=$(mktemp)
+    trap 'rm -f "$ratios"' EXIT
+    cargo bench -p portproof-tests --bench adapter > "$ratios"
+    # The suites as adapter authors run them: without optimization.
+    cargo bench --profile dev -p portproof-tests --bench catalogue -- --ratios "$ratios" {{ arguments }}
 
 # Measures how calls take longer with the number of rows: `just bench-scale --rows 1000,10000`.
 bench-scale *arguments:

@@ -43,7 +43,7 @@ use crate::{Checked, Context, Failure, World, offered};
 
 pub use assignments::Authorization;
 pub use histories::are_linearizable;
-pub use look::{Look, looked};
+pub use look::{Look, looked, looked_as_far};
 pub use sequences::agree;
 pub use size::Size;
 use small::{Few, Small, calls, small};
