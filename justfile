@@ -41,7 +41,7 @@ mutants *arguments:
 
 # Plays many made-up calls on an adapter, another seed's each time: `just sequences memory 1000 7`.
 sequences adapter="memory" count="300" seed="0":
-    PORTPROOF_TIMEOUT_SECONDS=3600 PORTPROOF_SEQUENCES={{ count }} PORTPROOF_SEED={{ seed }} cargo run -- run --adapter {{ adapter }} \
+    PORTPROOF_SEQUENCES={{ count }} PORTPROOF_SEED={{ seed }} cargo run -- run --adapter {{ adapter }} \
         --rule identity::random --rule session::random --rule credentials::random --rule keystore::random \
         --rule policies::random --rule assignments::random --rule codes::random \
         --rule refresh_tokens::random --rule entities::random --rule events::random \
@@ -52,13 +52,23 @@ sequences adapter="memory" count="300" seed="0":
 cargo-mutants what port *arguments:
     tests/mutants/cargo-mutants.sh {{ what }} {{ port }} {{ arguments }}
 
-# Measures the suites on every adapter, five runs each.
-bench:
-    cargo bench -p portproof-tests --bench catalogue
+# Measures the adapters and the suites, and compares ratios with the committed baseline, which `PORTPROOF_BLESS=1 just bench` writes anew.
+bench *arguments:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    ratios=$(mktemp)
+    trap 'rm -f "$ratios"' EXIT
+    cargo bench -p portproof-tests --bench adapter > "$ratios"
+    # The suites as adapter authors run them: without optimization.
+    cargo bench --profile dev -p portproof-tests --bench catalogue -- --ratios "$ratios" {{ arguments }}
 
 # Measures how calls take longer with the number of rows: `just bench-scale --rows 1000,10000`.
 bench-scale *arguments:
     cargo bench -p portproof-tests --bench scale -- {{ arguments }}
+
+# Runs the suites on every adapter beside two busy loops per core.
+busy:
+    cargo test -p portproof-tests --test busy
 
 # Builds a Postgres image from Debian packages, for machines that reach no image registry.
 image tag="portproof-postgres:15":

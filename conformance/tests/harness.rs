@@ -8,10 +8,12 @@ mod toys;
 use std::{sync::Arc, time::Duration};
 
 use portproof::{
-    CauseKind, Manifest, Opened, Outcome, Profile, Report, Selection, Target,
+    CauseKind, Checked, Context, Failure, Manifest, Opened, Outcome, Profile, Report, Selection,
+    Suite, Target,
     Verdict::{self, Broken, Held, NotClaimed, NotRun, Waived},
-    check_suites,
+    World, cases, check_suites,
     mutants::{Mutant, faulty, score},
+    rule,
 };
 use portproof_memory::MemoryAdapter;
 use portproof_ports::{Port, Ports, async_trait};
@@ -78,6 +80,72 @@ async fn every_toy_gets_the_verdicts_of_the_model() {
             assert_eq!(one.unavailable, unavailable, "{name}: {}", one.rule);
         }
     }
+}
+
+/// What counts as long as a counter answers.
+struct Endless(Context<Arc<dyn Counter>>);
+
+impl World for Endless {
+    type Stores = Arc<dyn Counter>;
+
+    async fn build(context: Context<Self::Stores>) -> Result<Self, Failure> {
+        Ok(Self(context))
+    }
+
+    async fn bystanders_unchanged(&self) -> Checked {
+        Ok(())
+    }
+}
+
+/// Counts reach three.
+///
+/// Otherwise there is no end.
+#[rule("counter::count::reaches_three", source = "this test")]
+async fn reaches_three(w: &Endless) -> Checked {
+    let tenant = w.0.tenant()?;
+    while w.0.stores().count(&tenant).await? < 3 {}
+    Ok(())
+}
+
+/// A task that the case leaves counts on.
+///
+/// Otherwise there is nothing to end.
+#[rule("counter::count::goes_on_alone", source = "this test")]
+async fn goes_on_alone(w: &Endless) -> Checked {
+    let (tenant, counter) = (w.0.tenant()?, w.0.stores().clone());
+    tokio::spawn(async move {
+        while counter.count(&tenant).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    });
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_case_that_makes_calls_without_end_is_broken() {
+    let endless = || vec![Suite::new("counter", cases![reaches_three])];
+    let all = Selection::default();
+    let report = check_suites(toy(|| Ok(right())), endless(), &all, |_| {}).await;
+    assert!(report.is_green());
+    let stuck = with(|_, _| async { Ok(CounterAnswer::Count(1)) });
+    let report = check_suites(stuck, endless(), &all, |_| {}).await;
+    let text = failure(&report, "counter::count::reaches_three");
+    assert!(text.contains("calls and did not end"), "{text}");
+}
+
+/// A store that a forgotten task holds is never closed.
+#[tokio::test]
+async fn what_a_case_leaves_running_ends() {
+    let store = right();
+    let opened = Arc::clone(&store);
+    let suite = vec![Suite::new("counter", cases![goes_on_alone])];
+    let toy = toy(move || Ok(Arc::clone(&opened)));
+    let report = check_suites(toy, suite, &Selection::default(), |_| {}).await;
+    assert!(report.is_green());
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(Arc::strong_count(&store), 1);
 }
 
 #[tokio::test(start_paused = true)]

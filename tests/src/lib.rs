@@ -1,7 +1,7 @@
 //! The reference adapters as targets: what their own conformance tests, the command line and the
 //! tests of the kit all run the suites on.
 
-use std::time::Duration;
+use std::{env, time::Duration};
 
 mod memory;
 mod postgres;
@@ -15,8 +15,13 @@ pub use sqlite::Sqlite;
 const KEYSTORE_PASSWORD: &str = "the password of a test's keystore";
 
 /// How long a call waits for a connection, or for its turn to write. Many cases share each handle,
-/// and whole catalogues share the cores: the last in the queue is slow, and not broken.
-const PATIENCE: Duration = Duration::from_secs(50);
+/// and whole catalogues share the cores: the last in the queue is slow, and not broken. So does a call
+/// on a server that is gone, unless `PORTPROOF_PATIENCE_SECONDS` says otherwise.
+fn patience() -> Duration {
+    let seconds = env::var("PORTPROOF_PATIENCE_SECONDS").ok();
+    let seconds = seconds.and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(50))
+}
 
 // The examples of the README compile.
 #[cfg(doctest)]

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use portproof::{Manifest, Opened, Profile, Target, async_trait};
 use portproof_database::Server;
 use portproof_ports::Ports;
-use portproof_postgres::PostgresAdapter;
+use portproof_postgres::{KeystoreCost, PostgresAdapter};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use tokio::sync::OnceCell;
 
-use crate::{KEYSTORE_PASSWORD, PATIENCE};
+use crate::{KEYSTORE_PASSWORD, patience};
 
 /// The schema that the targets use, so that they keep out of the way of whatever else is in a
 /// database.
@@ -80,7 +80,8 @@ impl Postgres {
         let mut options = PostgresAdapter::options(&self.url().await?)
             .schema(SCHEMA)
             .keystore_password(KEYSTORE_PASSWORD)
-            .acquire_timeout(PATIENCE);
+            .keystore_cost(KeystoreCost::Least)
+            .acquire_timeout(patience());
         if let Some(connections) = self.pool_size {
             options = options.pool_size(connections);
         }

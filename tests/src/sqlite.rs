@@ -8,10 +8,10 @@ use std::{
 
 use portproof::{Manifest, Opened, Profile, Target, async_trait};
 use portproof_ports::Ports;
-use portproof_sqlite::{SqliteAdapter, Synchronous};
+use portproof_sqlite::{KeystoreCost, SqliteAdapter, Synchronous};
 use tempfile::TempDir;
 
-use crate::{KEYSTORE_PASSWORD, PATIENCE};
+use crate::{KEYSTORE_PASSWORD, patience};
 
 /// The SQLite adapter on a file.
 #[derive(Clone, Debug)]
@@ -50,9 +50,10 @@ impl Sqlite {
         // What a test stores need not survive a power cut.
         let adapter = SqliteAdapter::options(&self.file)
             .synchronous(Synchronous::Off)
-            .acquire_timeout(PATIENCE)
-            .busy_timeout(PATIENCE)
+            .acquire_timeout(patience())
+            .busy_timeout(patience())
             .keystore_password(KEYSTORE_PASSWORD)
+            .keystore_cost(KeystoreCost::Least)
             .open()
             .await?;
         Ok(adapter.ports())

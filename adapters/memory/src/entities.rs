@@ -62,7 +62,8 @@ impl EntityStore for MemoryAdapter {
         kind: &EntityKind,
         key: &UniqueKey,
     ) -> PortResult<Option<Entity>> {
-        self.step(tenant, |tenant| Ok(holder(tenant, kind, key).cloned()))
+        let key = (kind.clone(), key.clone());
+        self.step(tenant, |tenant| Ok(holder(tenant, &key).cloned()))
     }
 
     async fn find_global(
@@ -76,12 +77,12 @@ impl EntityStore for MemoryAdapter {
             value: value.clone(),
             scope: UniqueScope::Global,
         };
-        let wide = [(kind.clone(), key.clone())];
-        self.step_of_all(None, wide, |state| {
+        let key = (kind.clone(), key);
+        self.step_of_all(None, [key.clone()], |state| {
             let mut found = state.iter().filter_map(|(tenant, stored)| {
                 Some(OwnedEntity {
                     tenant: tenant.clone(),
-                    entity: holder(stored, kind, &key)?.clone(),
+                    entity: holder(stored, &key)?.clone(),
                 })
             });
             Ok(found.next())
@@ -157,9 +158,9 @@ fn tenant_of<'a>(state: &'a mut State, tenant: &TenantId) -> &'a mut Tenant {
 }
 
 /// The tenant's entity that has this key.
-fn holder<'a>(tenant: &'a Tenant, kind: &EntityKind, key: &UniqueKey) -> Option<&'a Entity> {
-    let id = tenant.entity_keys.get(&(kind.clone(), key.clone()))?;
-    tenant.entities.get(&(kind.clone(), id.clone()))
+fn holder<'a>(tenant: &'a Tenant, key: &KeyOfKind) -> Option<&'a Entity> {
+    let id = tenant.entity_keys.get(key)?;
+    tenant.entities.get(&(key.0.clone(), id.clone()))
 }
 
 /// Refuses the first of the keys that another entity than `id` of this tenant has.
@@ -171,11 +172,14 @@ fn refuse_taken(
     keys: &UniqueKeys,
 ) -> PortResult<()> {
     for key in keys {
-        let is_taken = state.iter().any(|(of, stored)| {
-            let counts = key.scope == UniqueScope::Global || of == tenant;
-            let holder = holder(stored, kind, key).filter(|_| counts);
-            holder.is_some_and(|holder| (of, &holder.id) != (tenant, id))
-        });
+        let of_kind = (kind.clone(), key.clone());
+        let has_it = |(of, stored): (&TenantId, &Tenant)| {
+            holder(stored, &of_kind).is_some_and(|holder| (of, &holder.id) != (tenant, id))
+        };
+        let is_taken = match key.scope {
+            UniqueScope::Global => state.iter().any(has_it),
+            UniqueScope::Tenant => state.get_key_value(tenant).is_some_and(has_it),
+        };
         if is_taken {
             return Err(key.taken());
         }

@@ -1,10 +1,5 @@
 //! Pages: the one way in which every list is answered.
 
-use std::{
-    collections::BTreeMap,
-    ops::Bound::{Excluded, Unbounded},
-};
-
 use portproof_ports::{Cursor, Page, PageRequest, PortError, PortResult, TenantId};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -27,21 +22,25 @@ where
     let filter = serde_json::to_string(filter)
         .map_err(|_| PortError::Backend("a list's filter is not JSON".into()))?;
     let list = [list, tenant.as_str(), &filter];
-    let begin = match request.cursor() {
-        Some(cursor) => Excluded(cursor.open::<K>(&list)?),
-        None => Unbounded,
-    };
-
-    let ordered: BTreeMap<K, &T> = rows.collect();
-    let rest = ordered.range((begin, Unbounded));
-    let more = rest.clone().count() > usize::from(request.limit());
-    let rows: Vec<_> = rest.take(usize::from(request.limit())).collect();
-    let next = match rows.last() {
+    let after = request.cursor().map(|cursor| cursor.open::<K>(&list));
+    let after = after.transpose()?;
+    let mut rest: Vec<(K, &T)> = rows
+        .filter(|(key, _)| after.as_ref().is_none_or(|after| key > after))
+        .collect();
+    let limit = usize::from(request.limit());
+    let more = rest.len() > limit;
+    if more {
+        // What comes after the page need not be in order.
+        rest.select_nth_unstable_by(limit, |(one, _), (two, _)| one.cmp(two));
+        rest.truncate(limit);
+    }
+    rest.sort_unstable_by(|(one, _), (two, _)| one.cmp(two));
+    let next = match rest.last() {
         Some((last, _)) if more => Some(Cursor::seal(&list, last)?),
         _ => None,
     };
     Ok(Page {
-        items: rows.into_iter().map(|(_, row)| (*row).clone()).collect(),
+        items: rest.into_iter().map(|(_, row)| row.clone()).collect(),
         next,
     })
 }

@@ -1,6 +1,6 @@
 //! JSON that every adapter can keep exactly.
 
-use std::fmt;
+use std::{fmt, io, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
@@ -23,7 +23,7 @@ const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
 /// says nothing; `null`, an empty array, an empty object and an absent key all differ.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
-pub struct Document(Value);
+pub struct Document(Arc<Value>);
 
 impl Document {
     /// Takes a JSON value.
@@ -33,10 +33,10 @@ impl Document {
     /// [`Invalid`] when it is over 1 MiB or 16 levels, has a NUL, or a whole number beyond 64 bits.
     pub fn new(mut value: Value) -> Result<Self, Invalid> {
         normalize(&mut value, MAX_DOCUMENT_DEPTH)?;
-        if value.to_string().len() > MAX_DOCUMENT_BYTES {
+        if serde_json::to_writer(AtMost(MAX_DOCUMENT_BYTES), &value).is_err() {
             return Err(Invalid::new("document", "is larger than 1 MiB"));
         }
-        Ok(Self(value))
+        Ok(Self(Arc::new(value)))
     }
 
     /// Reads a document from JSON text.
@@ -53,12 +53,12 @@ impl Document {
     /// The empty object.
     #[must_use]
     pub fn empty() -> Self {
-        Self(Value::Object(serde_json::Map::new()))
+        Self(Arc::new(Value::Object(serde_json::Map::new())))
     }
 
     /// As a JSON value.
     #[must_use]
-    pub const fn value(&self) -> &Value {
+    pub fn value(&self) -> &Value {
         &self.0
     }
 
@@ -78,7 +78,7 @@ impl TryFrom<Value> for Document {
 
 impl From<Document> for Value {
     fn from(document: Document) -> Self {
-        document.0
+        Arc::unwrap_or_clone(document.0)
     }
 }
 
@@ -103,6 +103,21 @@ where
     D: serde::Deserializer<'de>,
 {
     Document::deserialize(deserializer).map(Some)
+}
+
+/// Takes so many bytes, keeps none, and refuses more.
+struct AtMost(usize);
+
+impl io::Write for AtMost {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let left = self.0.checked_sub(bytes.len());
+        self.0 = left.ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn normalize(value: &mut Value, levels_left: usize) -> Result<(), Invalid> {

@@ -1,6 +1,6 @@
 //! Opaque ids and texts.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +32,7 @@ macro_rules! ids {
         /// bytes, so case, accents, composition and trailing spaces tell ids apart.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Takes an id as it is.
@@ -43,7 +43,7 @@ macro_rules! ids {
             pub fn new(id: impl Into<String>) -> Result<Self, Invalid> {
                 let id = id.into();
                 check_id($field, &id)?;
-                Ok(Self(id))
+                Ok(Self(id.into()))
             }
 
             /// The id's text.
@@ -62,7 +62,7 @@ macro_rules! ids {
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.0
+                (*id.0).to_owned()
             }
         }
 
@@ -137,7 +137,7 @@ ids! {
 /// A text: at most 64 KiB of UTF-8 without NUL; kept exactly as it is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Text(String);
+pub struct Text(Arc<str>);
 
 impl Text {
     /// Takes a text as it is. The empty text is a text.
@@ -153,7 +153,7 @@ impl Text {
         if text.contains('\0') {
             return Err(Invalid::new("text", "has a NUL"));
         }
-        Ok(Self(text))
+        Ok(Self(text.into()))
     }
 
     /// The text.
@@ -172,7 +172,7 @@ impl TryFrom<String> for Text {
 
 impl From<Text> for String {
     fn from(text: Text) -> Self {
-        text.0
+        (*text.0).to_owned()
     }
 }
 

@@ -1,6 +1,6 @@
 //! PostgreSQL's errors, as failures of a statement and as reasons not to connect.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use portproof_ports::PortError;
 use portproof_sql::{Failure, MigrateError, SealingError, schema};
@@ -138,19 +138,26 @@ pub(crate) fn connect_error(error: &Error, attempt: &Attempt) -> ConnectError {
     }
 }
 
+/// The server's code for an error, or nothing when it is not the server's.
+pub(crate) fn code(error: &Error) -> Cow<'_, str> {
+    match error {
+        Error::Database(database) => database.code().unwrap_or_default(),
+        _ => Cow::Borrowed(""),
+    }
+}
+
+/// Whether the server ended the connection and said so: by an administrator, or for idleness.
+pub(crate) fn is_ended(error: &Error) -> bool {
+    matches!(&*code(error), "57P01" | "57P05" | "25P03")
+}
+
 /// What a driver's error means. No text of the server's goes further: it may echo a value.
 pub(crate) fn failure(error: &Error) -> Failure {
     match error {
-        Error::Database(database) => {
-            let code = database.code().unwrap_or_default();
-            of_code(&code, database.constraint())
-        }
+        Error::Database(database) => of_code(&code(error), database.constraint()),
         // Whatever the stream holds now, it is not what is expected.
         Error::Io(_) | Error::Protocol(_) | Error::WorkerCrashed => Failure::Lost,
         Error::Tls(_) => Failure::unavailable("no encrypted connection"),
-        Error::PoolTimedOut | Error::PoolClosed => {
-            Failure::unavailable("no connection was to be had in time")
-        }
         Error::Decode(_) | Error::ColumnDecode { .. } => {
             Failure::Port(PortError::corrupt("a value"))
         }

@@ -41,7 +41,7 @@ use portproof_sql::Database;
 
 pub use errors::ConnectError;
 pub use options::PostgresOptions;
-pub use portproof_sql::{MigrateError, SealingError};
+pub use portproof_sql::{KeystoreCost, MigrateError, SealingError};
 
 /// An adapter that is connected. Clones share its connections.
 #[derive(Clone, Debug)]

@@ -2,11 +2,8 @@
 
 use std::{borrow::Cow, fmt, path::PathBuf, str::FromStr, time::Duration};
 
-use portproof_sql::{Database, KeystorePassword, Pooled, Sealing, migrate};
-use sqlx::{
-    ConnectOptions, Connection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use portproof_sql::{Database, KeystoreCost, KeystorePassword, Limits, Pooled, Sealing, migrate};
+use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
 use crate::{
     PostgresAdapter,
@@ -30,6 +27,7 @@ pub struct PostgresOptions {
     migrate: bool,
     keystore_password: Option<KeystorePassword>,
     previous_keystore_password: Option<KeystorePassword>,
+    keystore_cost: KeystoreCost,
 }
 
 // The URL holds the password.
@@ -55,6 +53,7 @@ impl PostgresOptions {
             migrate: true,
             keystore_password: None,
             previous_keystore_password: None,
+            keystore_cost: KeystoreCost::Recommended,
         }
     }
 
@@ -129,6 +128,14 @@ impl PostgresOptions {
         self
     }
 
+    /// What it costs to make a key of the password, where none was stored yet;
+    /// [`KeystoreCost::Recommended`] unless said otherwise.
+    #[must_use]
+    pub const fn keystore_cost(mut self, cost: KeystoreCost) -> Self {
+        self.keystore_cost = cost;
+        self
+    }
+
     /// Connects, migrates the schema, and wires every port.
     ///
     /// # Errors
@@ -136,8 +143,8 @@ impl PostgresOptions {
     /// [`ConnectError`].
     pub async fn connect(self) -> Result<PostgresAdapter, ConnectError> {
         let (options, attempt) = self.target()?;
-        self.try_out(&options, &attempt).await?;
-        let database = Database::new(Pooled(self.driver(options)));
+        let first = self.first(&options, &attempt).await?;
+        let database = Database::new(Pooled::new(self.driver(options)).with(first));
         let before = self.before_migration();
         if self.migrate {
             run_migrations(&database, before.clone(), &attempt).await?;
@@ -146,7 +153,7 @@ impl PostgresOptions {
             None => None,
             Some(password) => {
                 let previous = self.previous_keystore_password.as_ref();
-                Some(Sealing::connect(&database, password, previous).await?)
+                Some(Sealing::connect(&database, password, previous, self.keystore_cost).await?)
             }
         };
         Ok(PostgresAdapter {
@@ -157,28 +164,23 @@ impl PostgresOptions {
         })
     }
 
-    pub(crate) fn driver(&self, options: PgConnectOptions) -> PostgresDriver {
+    pub(crate) const fn driver(&self, options: PgConnectOptions) -> PostgresDriver {
         PostgresDriver {
-            pool: self.pool(options),
-            patience: self.statement_timeout + self.acquire_timeout,
+            options,
+            limits: Limits {
+                connections: self.pool_size,
+                acquire: self.acquire_timeout,
+                answer: self.statement_timeout.saturating_add(self.acquire_timeout),
+            },
         }
     }
 
-    fn pool(&self, options: PgConnectOptions) -> PgPool {
-        PgPoolOptions::new()
-            .max_connections(self.pool_size.into())
-            .acquire_timeout(self.acquire_timeout)
-            // A write cannot be run twice: it begins on a connection that is known to live.
-            .test_before_acquire(true)
-            .connect_lazy_with(options)
-    }
-
-    /// Connects once, without the pool: what is wrong is for a person to read, and at once.
-    async fn try_out(
+    /// The first connection: what is wrong with it is for a person to read, and soon.
+    async fn first(
         &self,
         options: &PgConnectOptions,
         attempt: &Attempt,
-    ) -> Result<(), ConnectError> {
+    ) -> Result<PgConnection, ConnectError> {
         let error = |error| connect_error(&error, attempt);
         let mut connection = tokio::time::timeout(self.connect_timeout, options.connect())
             .await
@@ -194,7 +196,7 @@ impl PostgresOptions {
         if found != "UTF8" {
             return Err(ConnectError::Encoding { found });
         }
-        connection.close().await.map_err(error)
+        Ok(connection)
     }
 
     pub(crate) fn target(&self) -> Result<(PgConnectOptions, Attempt), ConnectError> {
@@ -261,9 +263,14 @@ impl PostgresOptions {
                 // role's defaults are.
                 ("default_transaction_isolation", "read committed".to_owned()),
                 ("default_transaction_read_only", "off".to_owned()),
-                // By default a statement that ran a few times gets one plan for all values: somebody
-                // with very many rows is then looked for as if everybody had few.
-                ("plan_cache_mode", "force_custom_plan".to_owned()),
+                // A statement that ran a few times gets one plan for all values, unless it says that
+                // it needs one for each. Such a plan stays: it must not be made for a table that was
+                // empty, and read all of it when there is something in it. By an index it is right
+                // for few rows and for many.
+                ("plan_cache_mode", "auto".to_owned()),
+                ("enable_seqscan", "off".to_owned()),
+                // Statements are short; compiling one costs more than it.
+                ("jit", "off".to_owned()),
                 // Frees the locks of a client that the network has swallowed.
                 ("idle_in_transaction_session_timeout", "60000".to_owned()),
             ]);

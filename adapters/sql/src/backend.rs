@@ -14,6 +14,9 @@ pub struct Statement {
     pub sql: Cow<'static, str>,
     /// The values of its placeholders.
     pub values: Vec<Value>,
+    /// Whether a database must look at the values before it chooses a way to the rows. Else the way
+    /// may be chosen once for all values.
+    pub plan_by_values: bool,
 }
 
 impl Statement {
@@ -23,7 +26,16 @@ impl Statement {
         Self {
             sql: sql.into(),
             values,
+            plan_by_values: false,
         }
+    }
+
+    /// The same where the best way to the rows depends on the values: no one way is right for all of
+    /// them. It costs a plan with each run, and on PostgreSQL another round trip.
+    #[must_use]
+    pub fn planned_by_values(mut self) -> Self {
+        self.plan_by_values = true;
+        self
     }
 }
 

@@ -58,7 +58,15 @@ impl Database {
         sql: impl Into<Cow<'static, str>>,
         values: Vec<Value>,
     ) -> PortResult<Vec<Row>> {
-        let statement = Statement::new(sql, values);
+        self.read(record, Statement::new(sql, values)).await
+    }
+
+    /// The rows of a statement that writes nothing.
+    pub(crate) async fn read(
+        &self,
+        record: &'static str,
+        statement: Statement,
+    ) -> PortResult<Vec<Row>> {
         let mut retry = Retry::new();
         loop {
             match self.0.read(&statement).await {

@@ -16,10 +16,11 @@ use async_trait::async_trait;
 use portproof_ports::{
     Event, EventBatch, EventFilter, EventId, EventKinds, EventStore, EventSubjects, ExpectedHead,
     NewEvent, Page, PageRequest, PortError, PortResult, Position, Sequence, StreamId, TenantId,
-    Timestamp,
+    Timestamp, Window,
 };
 
 use crate::{
+    backend::Statement,
     batch::{padded, pieces, tuples},
     database::{Database, Tx},
     failure::Failure,
@@ -312,7 +313,13 @@ impl EventStore for SqlEventStore {
         };
         let columns = columns!();
         let sql = format!("SELECT {columns} {meant} ORDER BY {order} LIMIT ${limit}");
-        let rows = self.0.rows("event", sql, values).await?;
+        let mut statement = Statement::new(sql, values);
+        // A short time has few events, and is found by when they occurred; in a long one it is the next
+        // positions that are few.
+        if filter.during != Window::ALWAYS {
+            statement = statement.planned_by_values();
+        }
+        let rows = self.0.read("event", statement).await?;
         list.page(events(&rows)?, |event| event.position)
     }
 

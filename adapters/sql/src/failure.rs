@@ -19,6 +19,9 @@ pub enum Failure {
     Conflict,
     /// The connection is dead. Whether the statement was run is not known.
     Lost,
+    /// The connection is dead, and the database says that it ended before the statement was done:
+    /// nothing of it was written.
+    Unrun,
 }
 
 impl Failure {
@@ -49,7 +52,7 @@ impl From<Failure> for PortError {
             // The one reference that a caller can get wrong is a grant's to its role.
             Failure::NoReference => Self::not_found("role"),
             Failure::Conflict => Self::Unavailable("too many others write the same".into()),
-            Failure::Lost => Self::Unavailable("the connection was lost".into()),
+            Failure::Lost | Failure::Unrun => Self::Unavailable("the connection was lost".into()),
         }
     }
 }

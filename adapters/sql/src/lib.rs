@@ -1,6 +1,6 @@
 //! The schema and the statements behind the SQL adapters, written once.
 //!
-//! An adapter on a SQL database is thin: it keeps a pool of connections and says how to run a
+//! An adapter on a SQL database is thin: it opens connections and says how to run a
 //! statement on one (a [`Driver`]), and this crate does the rest. [`migrate()`] brings the tables,
 //! [`Sealing`] makes the keys that private keys are sealed with, and [`ports`] answers the stores.
 //! There is no driver in here, and no statement anywhere else.
@@ -60,10 +60,10 @@ pub use migrate::{MigrateError, migrate};
 pub use organizations::SqlOrganizationStore;
 pub use outbox::SqlOutboxStore;
 pub use policies::SqlPolicyStore;
-pub use pool::{Driver, Pooled};
+pub use pool::{Driver, Limits, Pooled};
 pub use refresh_tokens::SqlRefreshTokenStore;
 pub use relationships::SqlRelationshipStore;
-pub use sealing::{KeystorePassword, Sealing, SealingError};
+pub use sealing::{KeystoreCost, KeystorePassword, Sealing, SealingError};
 pub use session::SqlSessionStore;
 pub use tenants::SqlTenantStore;
 pub use transactions::SqlTransactions;

@@ -1,13 +1,23 @@
-//! Connections of a driver's pool, lent to one call at a time.
+//! Connections of a driver, lent to one call at a time.
 //!
 //! A caller may drop a call wherever it waits. A connection that is lent out and is not given back
-//! in good order leaves the pool and is closed, which makes the server undo whatever it was doing:
-//! nobody ever gets a connection with somebody else's transaction on it. That is also why the pool's
-//! own transactions are of no use here: one whose `BEGIN` is dropped goes back to the pool.
+//! in good order is closed, which makes the server undo whatever it was doing: nobody ever gets a
+//! connection with somebody else's transaction on it.
+//!
+//! That is why this is no pool of the driver's own. Such a pool cannot know how a connection comes
+//! back, and so asks the database both before it lends one and when it gets it back: two round trips
+//! around every statement. Here a connection that comes back has answered a moment ago. Only one that
+//! lay idle for a while is asked whether it lives, and those that lay idle when another was found dead.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     backend::{Answer, Backend, Isolation, Statement, Transaction},
@@ -15,36 +25,55 @@ use crate::{
     failure::Failure,
 };
 
-/// A pool of connections to one kind of database.
+/// For how long an idle connection is taken to live without a question.
+const TRUSTED: Duration = Duration::from_millis(500);
+/// For how long one that is not needed stays open, and how old one may become.
+const LONGEST_IDLE: Duration = Duration::from_secs(10 * 60);
+const OLDEST: Duration = Duration::from_secs(30 * 60);
+/// How many connections a write tries that are found dead before it is run.
+const DEAD_ONES: usize = 3;
+
+/// The bounds of a driver's connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most connections.
+    pub connections: u16,
+    /// How long a call waits for a connection, be it for its turn or for a new one.
+    pub acquire: Duration,
+    /// How long an answer may take before the connection is taken for lost: longer than a statement
+    /// may take, locks included. A database ends slow statements by itself; one that is stopped, or
+    /// behind a network that swallows everything, does not.
+    pub answer: Duration,
+}
+
+/// How to use one kind of database.
 #[async_trait]
 pub trait Driver: fmt::Debug + Send + Sync + 'static {
-    /// A connection of the pool. Dropping it gives it back.
+    /// A connection. Dropping it closes it, which undoes its transaction.
     type Connection: Send + 'static;
 
     /// Which SQL the database speaks.
     fn dialect(&self) -> Dialect;
 
-    /// How long an answer may take before the connection is taken for lost: longer than a statement
-    /// may take, locks included. A database ends slow statements by itself; one that is stopped, or
-    /// behind a network that swallows everything, does not.
-    fn patience(&self) -> Duration;
+    /// The bounds of its connections.
+    fn limits(&self) -> Limits;
 
-    /// A connection that was alive a moment ago, when there is one within the time that the pool
-    /// gives it.
+    /// Opens a connection. Waits for a database that is starting; the caller bounds that.
     ///
     /// # Errors
     ///
     /// [`Failure`], but not [`Failure::Lost`]: nothing was run.
-    async fn acquire(&self) -> Result<Self::Connection, Failure>;
+    async fn connect(&self) -> Result<Self::Connection, Failure>;
 
-    /// Takes a connection out of the pool and closes it, which undoes its transaction.
-    fn close(connection: Self::Connection);
+    /// Whether the database still answers on a connection that lay idle.
+    async fn is_alive(connection: &mut Self::Connection) -> bool;
 
     /// Runs a prepared statement.
     ///
     /// # Errors
     ///
-    /// [`Failure`]; [`Failure::Lost`] when the connection is of no use any more.
+    /// [`Failure`]; [`Failure::Lost`] or [`Failure::Unrun`] when the connection cannot be used any
+    /// more.
     async fn run(
         connection: &mut Self::Connection,
         statement: &Statement,
@@ -61,23 +90,140 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     ) -> Result<(), Failure>;
 }
 
-/// A [`Backend`] on a driver's pool.
+/// A [`Backend`] on a driver's connections, which stay open from call to call.
 #[derive(Debug)]
-pub struct Pooled<D>(pub D);
+pub struct Pooled<D: Driver>(Arc<Pool<D>>);
+
+struct Pool<D: Driver> {
+    driver: D,
+    limits: Limits,
+    /// One for each connection that may be lent. Who waits is served in order.
+    turns: Arc<Semaphore>,
+    idle: Mutex<Idle<D::Connection>>,
+}
+
+/// The connections that are not lent, the one that was last used at the end.
+struct Idle<C> {
+    kept: Vec<Kept<C>>,
+    /// When a connection was last found dead: those that lay idle then may be so, too.
+    doubted: Option<Instant>,
+}
+
+struct Kept<C> {
+    connection: C,
+    opened: Instant,
+    /// When it last answered.
+    answered: Instant,
+}
+
+impl<D: Driver> fmt::Debug for Pool<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.driver.fmt(f)
+    }
+}
+
+impl<D: Driver> Pool<D> {
+    fn idle(&self) -> MutexGuard<'_, Idle<D::Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An idle connection, and whether it need not be asked if it lives.
+    fn take(&self) -> Option<(Kept<D::Connection>, bool)> {
+        let mut idle = self.idle();
+        let kept = idle.kept.pop()?;
+        let trusted = kept.answered.elapsed() < TRUSTED
+            && idle.doubted.is_none_or(|doubted| kept.answered > doubted);
+        Some((kept, trusted))
+    }
+
+    fn keep(&self, mut kept: Kept<D::Connection>) {
+        let now = Instant::now();
+        kept.answered = now;
+        let mut idle = self.idle();
+        if now - kept.opened < OLDEST {
+            idle.kept.push(kept);
+        }
+        // The first has lain idle for longest.
+        let superfluous = idle.kept.first();
+        if superfluous.is_some_and(|first| now - first.answered > LONGEST_IDLE) {
+            idle.kept.remove(0);
+        }
+    }
+
+    fn doubt(&self) {
+        self.idle().doubted = Some(Instant::now());
+    }
+}
+
+impl<C> Kept<C> {
+    fn new(connection: C) -> Self {
+        let now = Instant::now();
+        Self {
+            connection,
+            opened: now,
+            answered: now,
+        }
+    }
+}
 
 impl<D: Driver> Pooled<D> {
+    /// No connections yet: they are opened when they are needed.
+    #[must_use]
+    pub fn new(driver: D) -> Self {
+        let limits = driver.limits();
+        Self(Arc::new(Pool {
+            driver,
+            limits,
+            turns: Arc::new(Semaphore::new(limits.connections.into())),
+            idle: Mutex::new(Idle {
+                kept: Vec::new(),
+                doubted: None,
+            }),
+        }))
+    }
+
+    /// The same with this connection, which has just answered.
+    #[must_use]
+    pub fn with(self, connection: D::Connection) -> Self {
+        self.0.keep(Kept::new(connection));
+        self
+    }
+
+    /// A connection that was alive a moment ago. Fails, but not as [`Failure::Lost`], when there is
+    /// none in time.
     async fn lease(&self) -> Result<Lease<D>, Failure> {
-        Ok(Lease {
-            connection: Some(self.0.acquire().await?),
-            patience: self.0.patience(),
+        let acquired = tokio::time::timeout(self.0.limits.acquire, self.acquire()).await;
+        acquired.unwrap_or_else(|_| {
+            let why = "no connection was to be had in time";
+            Err(Failure::unavailable(why))
         })
+    }
+
+    async fn acquire(&self) -> Result<Lease<D>, Failure> {
+        let pool = &self.0;
+        let turn = Arc::clone(&pool.turns).acquire_owned().await;
+        let mut lease = Lease {
+            kept: None,
+            pool: Arc::clone(pool),
+            _turn: turn.map_err(|_| Failure::unavailable("there are no connections"))?,
+        };
+        while let Some((mut kept, trusted)) = pool.take() {
+            if trusted || D::is_alive(&mut kept.connection).await {
+                lease.kept = Some(kept);
+                return Ok(lease);
+            }
+        }
+        lease.kept = Some(Kept::new(pool.driver.connect().await?));
+        Ok(lease)
     }
 }
 
 /// A connection, lent out: closed when dropped, unless it is given back.
 struct Lease<D: Driver> {
-    connection: Option<D::Connection>,
-    patience: Duration,
+    kept: Option<Kept<D::Connection>>,
+    pool: Arc<Pool<D>>,
+    /// Behind the connection: it is closed before the next one is opened.
+    _turn: OwnedSemaphorePermit,
 }
 
 /// An answer that comes in time.
@@ -91,32 +237,38 @@ async fn in_time<T>(
 
 impl<D: Driver> Lease<D> {
     async fn run(&mut self, statement: &Statement) -> Result<Answer, Failure> {
-        let connection = self.connection.as_mut().ok_or(Failure::Lost)?;
-        in_time(self.patience, D::run(connection, statement)).await
+        let kept = self.kept.as_mut().ok_or(Failure::Lost)?;
+        let answer = D::run(&mut kept.connection, statement);
+        let answer = in_time(self.pool.limits.answer, answer).await;
+        self.noted(answer)
     }
 
     async fn script(&mut self, sql: Cow<'static, str>) -> Result<(), Failure> {
-        let connection = self.connection.as_mut().ok_or(Failure::Lost)?;
+        let kept = self.kept.as_mut().ok_or(Failure::Lost)?;
         // A migration may wait for another one, and work for long: there is a `;` in it. What begins,
         // marks and ends a transaction is a few words.
         let is_migration = sql.contains(';') && sql != NEXT_MARK;
-        let done = D::script(connection, sql);
-        if is_migration {
+        let done = D::script(&mut kept.connection, sql);
+        let done = if is_migration {
             done.await
         } else {
-            in_time(self.patience, done).await
+            in_time(self.pool.limits.answer, done).await
+        };
+        self.noted(done)
+    }
+
+    /// Closes a connection that was found dead.
+    fn noted<T>(&mut self, answer: Result<T, Failure>) -> Result<T, Failure> {
+        if matches!(answer, Err(Failure::Lost | Failure::Unrun)) {
+            self.kept = None;
+            self.pool.doubt();
         }
+        answer
     }
 
     fn give_back(mut self) {
-        drop(self.connection.take());
-    }
-}
-
-impl<D: Driver> Drop for Lease<D> {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            D::close(connection);
+        if let Some(kept) = self.kept.take() {
+            self.pool.keep(kept);
         }
     }
 }
@@ -124,15 +276,15 @@ impl<D: Driver> Drop for Lease<D> {
 #[async_trait]
 impl<D: Driver> Backend for Pooled<D> {
     fn dialect(&self) -> Dialect {
-        self.0.dialect()
+        self.0.driver.dialect()
     }
 
     async fn read(&self, statement: &Statement) -> Result<Answer, Failure> {
-        // The connection may have died since the pool looked at it; a read may be run twice.
+        // The connection may have died since it last answered; a read may be run twice.
         for _ in 0..2 {
             let mut lease = self.lease().await?;
             match lease.run(statement).await {
-                Err(Failure::Lost) => {}
+                Err(Failure::Lost | Failure::Unrun) => {}
                 answer => {
                     lease.give_back();
                     return answer;
@@ -143,12 +295,19 @@ impl<D: Driver> Backend for Pooled<D> {
     }
 
     async fn write(&self, statement: &Statement) -> Result<Answer, Failure> {
-        let mut lease = self.lease().await?;
-        let answer = lease.run(statement).await;
-        if !matches!(answer, Err(Failure::Lost)) {
-            lease.give_back();
+        // A write is run again only when the database says that it was not run.
+        for _ in 0..DEAD_ONES {
+            let mut lease = self.lease().await?;
+            match lease.run(statement).await {
+                Err(Failure::Unrun) => {}
+                Err(Failure::Lost) => break,
+                answer => {
+                    lease.give_back();
+                    return answer;
+                }
+            }
         }
-        answer
+        Err(Failure::Lost)
     }
 
     async fn begin(&self, isolation: Isolation) -> Result<Box<dyn Transaction>, Failure> {
@@ -163,7 +322,7 @@ impl<D: Driver> Backend for Pooled<D> {
                         marked: false,
                     }));
                 }
-                Err(Failure::Lost) => {}
+                Err(Failure::Lost | Failure::Unrun) => {}
                 Err(failure) => {
                     lease.give_back();
                     return Err(failure);
@@ -188,7 +347,11 @@ impl<D: Driver> Transaction for Open<D> {
     async fn run(&mut self, statement: &Statement) -> Result<Answer, Failure> {
         let answer = self.lease.run(statement).await;
         self.failed |= answer.is_err();
-        answer
+        answer.map_err(|failure| match failure {
+            // What the transaction did before is undone.
+            Failure::Unrun => Failure::Lost,
+            failure => failure,
+        })
     }
 
     async fn script(&mut self, sql: Cow<'static, str>) -> Result<(), Failure> {
@@ -236,76 +399,180 @@ impl<D: Driver> Transaction for Open<D> {
 #[cfg(test)]
 mod tests {
     use std::{
+        collections::VecDeque,
         future::pending,
-        sync::{
-            Arc,
-            atomic::{AtomicUsize, Ordering},
-        },
+        sync::atomic::{AtomicUsize, Ordering},
     };
 
     use super::*;
 
-    /// A database that lets everybody in, and answers nobody.
+    /// A database that lets everybody in, and answers what it was told to, or nothing.
     #[derive(Clone, Debug, Default)]
-    struct Stalled {
+    struct Told {
+        opened: Arc<AtomicUsize>,
         closed: Arc<AtomicUsize>,
+        asked: Arc<AtomicUsize>,
+        ran: Arc<AtomicUsize>,
+        answers: Arc<Mutex<VecDeque<Result<(), Failure>>>>,
+    }
+
+    #[derive(Debug)]
+    struct Connection(Told);
+
+    impl Drop for Connection {
+        fn drop(&mut self) {
+            count(&self.0.closed);
+        }
+    }
+
+    fn count(counter: &AtomicUsize) {
+        counter.fetch_add(1, Ordering::SeqCst);
+    }
+
+    impl Told {
+        fn answering(answers: impl IntoIterator<Item = Result<(), Failure>>) -> Self {
+            let told = Self::default();
+            told.answers.lock().unwrap().extend(answers);
+            told
+        }
+
+        /// How many connections were opened, how many closed, how often one was asked whether it
+        /// lives, and how many statements were run.
+        fn counts(&self) -> [usize; 4] {
+            [&self.opened, &self.closed, &self.asked, &self.ran]
+                .map(|counter| counter.load(Ordering::SeqCst))
+        }
     }
 
     #[async_trait]
-    impl Driver for Stalled {
-        type Connection = Self;
+    impl Driver for Told {
+        type Connection = Connection;
 
         fn dialect(&self) -> Dialect {
             Dialect::Sqlite
         }
 
-        fn patience(&self) -> Duration {
-            Duration::from_secs(35)
+        fn limits(&self) -> Limits {
+            Limits {
+                connections: 2,
+                acquire: Duration::from_secs(10),
+                answer: Duration::from_secs(35),
+            }
         }
 
-        async fn acquire(&self) -> Result<Self, Failure> {
-            Ok(self.clone())
+        async fn connect(&self) -> Result<Connection, Failure> {
+            count(&self.opened);
+            Ok(Connection(self.clone()))
         }
 
-        fn close(connection: Self) {
-            connection.closed.fetch_add(1, Ordering::SeqCst);
+        async fn is_alive(connection: &mut Connection) -> bool {
+            count(&connection.0.asked);
+            true
         }
 
-        async fn run(_: &mut Self, _: &Statement) -> Result<Answer, Failure> {
+        async fn run(connection: &mut Connection, _: &Statement) -> Result<Answer, Failure> {
+            count(&connection.0.ran);
+            let answer = connection.0.answers.lock().unwrap().pop_front();
+            match answer {
+                Some(answer) => answer.map(|()| Answer::default()),
+                None => pending().await,
+            }
+        }
+
+        async fn script(_: &mut Connection, _: Cow<'static, str>) -> Result<(), Failure> {
             pending().await
         }
+    }
 
-        async fn script(_: &mut Self, _: Cow<'static, str>) -> Result<(), Failure> {
-            pending().await
-        }
+    fn statement() -> Statement {
+        Statement::new("SELECT 1", Vec::new())
     }
 
     /// Each attempt takes as long as a connection is waited for, and closes it.
     #[tokio::test(start_paused = true)]
     async fn a_database_that_stalls_is_lost() {
-        let stalled = Stalled::default();
-        let pooled = Pooled(stalled.clone());
-        let statement = Statement::new("SELECT 1", Vec::new());
+        let stalled = Told::default();
+        let pooled = Pooled::new(stalled.clone());
         let began = tokio::time::Instant::now();
-        assert!(matches!(pooled.write(&statement).await, Err(Failure::Lost)));
+        assert!(matches!(
+            pooled.write(&statement()).await,
+            Err(Failure::Lost)
+        ));
         assert_eq!(began.elapsed().as_secs(), 35);
-        assert!(matches!(pooled.read(&statement).await, Err(Failure::Lost)));
+        assert!(matches!(
+            pooled.read(&statement()).await,
+            Err(Failure::Lost)
+        ));
         assert_eq!(began.elapsed().as_secs(), 3 * 35);
         let begun = pooled.begin(Isolation::Snapshot).await;
         assert!(matches!(begun, Err(Failure::Lost)));
         assert_eq!(began.elapsed().as_secs(), 5 * 35);
-        assert_eq!(stalled.closed.load(Ordering::SeqCst), 5);
+        assert_eq!(stalled.counts(), [5, 5, 0, 3]);
     }
 
     /// The scripts that a migration runs are waited for; the next mark of a transaction is not.
     #[tokio::test(start_paused = true)]
     async fn a_migration_may_take_long() {
-        let pooled = Pooled(Stalled::default());
+        let pooled = Pooled::new(Told::default());
         let day = Duration::from_secs(86_400);
         let mut lease = pooled.lease().await.unwrap();
         let migration = lease.script("CREATE TABLE a (b); CREATE TABLE c (d);".into());
         assert!(tokio::time::timeout(day, migration).await.is_err());
         let marked = tokio::time::timeout(day, lease.script(NEXT_MARK.into())).await;
         assert!(matches!(marked, Ok(Err(Failure::Lost))));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_has_just_answered_is_not_asked() {
+        let told = Told::answering([Ok(()), Ok(()), Ok(())]);
+        let pooled = Pooled::new(told.clone());
+        for _ in 0..2 {
+            pooled.write(&statement()).await.unwrap();
+        }
+        assert_eq!(told.counts(), [1, 0, 0, 2]);
+        std::thread::sleep(TRUSTED);
+        pooled.read(&statement()).await.unwrap();
+        assert_eq!(told.counts(), [1, 0, 1, 3]);
+    }
+
+    /// One that was found dead is closed, and the one beside it is asked.
+    #[tokio::test]
+    async fn a_write_that_was_not_run_is_run_again() {
+        let told = Told::answering([Err(Failure::Unrun), Ok(())]);
+        let pooled = Pooled::new(told.clone());
+        let (one, other) = (pooled.lease().await, pooled.lease().await);
+        one.unwrap().give_back();
+        other.unwrap().give_back();
+        pooled.write(&statement()).await.unwrap();
+        assert_eq!(told.counts(), [2, 1, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_may_have_been_run_is_not_run_again() {
+        let told = Told::answering([Err(Failure::Lost), Ok(())]);
+        let pooled = Pooled::new(told.clone());
+        let answer = pooled.write(&statement()).await;
+        assert!(matches!(answer, Err(Failure::Lost)));
+        assert_eq!(told.counts(), [1, 1, 0, 1]);
+        pooled.read(&statement()).await.unwrap();
+        assert_eq!(told.counts(), [2, 1, 0, 2]);
+    }
+
+    /// Who is dropped closes the connection, and one may be opened in its place.
+    #[tokio::test]
+    async fn a_call_that_is_dropped_makes_room() {
+        let told = Told::default();
+        let pooled = Pooled::new(told.clone());
+        for _ in 0..4 {
+            let moment = Duration::from_millis(1);
+            let statement = statement();
+            let dropped = tokio::time::timeout(moment, pooled.write(&statement)).await;
+            assert!(dropped.is_err());
+        }
+        assert_eq!(told.counts(), [4, 4, 0, 4]);
+        let both = [pooled.lease().await.unwrap(), pooled.lease().await.unwrap()];
+        let moment = Duration::from_millis(10);
+        assert!(tokio::time::timeout(moment, pooled.lease()).await.is_err());
+        drop(both);
     }
 }

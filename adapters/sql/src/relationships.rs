@@ -291,8 +291,15 @@ impl SqlRelationshipStore {
             .await
     }
 
-    /// Removes at most so many of the edges of which `which` holds.
-    async fn remove(&self, tenant: &TenantId, which: Where, at_most: u32) -> PortResult<u64> {
+    /// Removes at most so many of the edges of which `which` holds, those first that come first by
+    /// this part of a statement.
+    async fn remove(
+        &self,
+        tenant: &TenantId,
+        which: Where,
+        order: &'static str,
+        at_most: u32,
+    ) -> PortResult<u64> {
         let Where {
             sql, mut values, ..
         } = which;
@@ -303,7 +310,7 @@ impl SqlRelationshipStore {
             concat!(
                 "WITH chosen AS (SELECT ",
                 edge!(),
-                " FROM auth_relationships WHERE {sql} LIMIT ${limit}) \
+                " FROM auth_relationships WHERE {sql}{order} LIMIT ${limit}) \
                  DELETE FROM auth_relationships WHERE tenant = $1 AND (",
                 edge!(),
                 ") IN (SELECT ",
@@ -311,6 +318,7 @@ impl SqlRelationshipStore {
                 " FROM chosen)"
             ),
             sql = sql,
+            order = order,
             limit = limit
         );
         self.write_in_turn(tenant, sql, values).await
@@ -497,7 +505,7 @@ impl RelationshipStore for SqlRelationshipStore {
     ) -> PortResult<u64> {
         let which = Where::tenant(tenant).filter(filter);
         match how_many {
-            HowMany::AtMost(most) => self.remove(tenant, which, most).await,
+            HowMany::AtMost(most) => self.remove(tenant, which, "", most).await,
             HowMany::Every => {
                 let sql = format!("DELETE FROM auth_relationships WHERE {}", which.sql);
                 self.write_in_turn(tenant, sql, which.values).await
@@ -532,6 +540,7 @@ impl RelationshipStore for SqlRelationshipStore {
         let mut over = Where::tenant(tenant);
         over.values.push(now.into());
         over.sql += " AND until <= $2";
-        self.remove(tenant, over, at_most).await
+        // In the order of the index, so that it is followed, and no further than asked for.
+        self.remove(tenant, over, " ORDER BY until", at_most).await
     }
 }

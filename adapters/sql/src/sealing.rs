@@ -24,12 +24,34 @@ use crate::{
 const FORMAT: u8 = 1;
 const NONCE_BYTES: usize = 12;
 const SALT_BYTES: usize = 16;
-/// What OWASP asks of Argon2id: 19 MiB, twice, in one lane.
-const COST: Cost = Cost {
-    memory_kib: 19 * 1024,
-    passes: 2,
-    lanes: 1,
-};
+
+/// What it costs to make a key of a password, and so to guess one. It is stored with each generation,
+/// and chosen when one begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeystoreCost {
+    /// What OWASP asks of Argon2id: 19 MiB, twice, in one lane.
+    #[default]
+    Recommended,
+    /// The least that there is, for the stores of tests, which are opened often and hold no secret.
+    Least,
+}
+
+impl KeystoreCost {
+    const fn cost(self) -> Cost {
+        match self {
+            Self::Recommended => Cost {
+                memory_kib: 19 * 1024,
+                passes: 2,
+                lanes: 1,
+            },
+            Self::Least => Cost {
+                memory_kib: 8,
+                passes: 1,
+                lanes: 1,
+            },
+        }
+    }
+}
 
 /// The password that private keys are sealed with. Wiped when dropped; `Debug` shows nothing of it.
 #[derive(Clone)]
@@ -115,7 +137,7 @@ const GENERATIONS: &str = "SELECT generation, memory_kib, passes, lanes, salt, p
 
 impl Sealing {
     /// Makes the sealing keys of `password`, in the database's newest generation. Begins the first
-    /// one in an empty database, and a new one when the newest is `previous`'s.
+    /// one in an empty database, and a new one when the newest is `previous`'s, at this cost.
     ///
     /// # Errors
     ///
@@ -124,6 +146,7 @@ impl Sealing {
         database: &Database,
         password: &KeystorePassword,
         previous: Option<&KeystorePassword>,
+        cost: KeystoreCost,
     ) -> Result<Self, SealingError> {
         if password.0.is_empty() {
             return Err(SealingError::EmptyPassword);
@@ -132,7 +155,7 @@ impl Sealing {
             let rows = database.rows("seal", GENERATIONS, values![]).await?;
             let stored: Vec<Generation> = rows.iter().map(generation).collect::<PortResult<_>>()?;
             let Some((newest, older)) = stored.split_first() else {
-                begin(database, 1, password).await?;
+                begin(database, 1, password, cost.cost()).await?;
                 continue;
             };
             let Some(present) = prove(newest, password).await? else {
@@ -142,7 +165,7 @@ impl Sealing {
                 if prove(newest, previous).await?.is_none() {
                     return Err(SealingError::WrongPassword);
                 }
-                begin(database, newest.number + 1, password).await?;
+                begin(database, newest.number + 1, password, cost.cost()).await?;
                 continue;
             };
             let mut past = Vec::new();
@@ -256,11 +279,16 @@ fn generation(row: &Row) -> PortResult<Generation> {
 }
 
 /// Stores a new generation of `password`, unless another process was first.
-async fn begin(database: &Database, number: i64, password: &KeystorePassword) -> PortResult<()> {
+async fn begin(
+    database: &Database,
+    number: i64,
+    password: &KeystorePassword,
+    cost: Cost,
+) -> PortResult<()> {
     const BEGIN: &str = "INSERT INTO auth_seals \
         (generation, memory_kib, passes, lanes, salt, proof) VALUES ($1, $2, $3, $4, $5, $6)";
     let salt: [u8; SALT_BYTES] = random()?;
-    let key = derive(COST, &salt, password).await?;
+    let key = derive(cost, &salt, password).await?;
     let seal = Seal {
         generation: number,
         key,
@@ -268,9 +296,9 @@ async fn begin(database: &Database, number: i64, password: &KeystorePassword) ->
     let proof = seal.seal(PROOF, PROOF)?;
     let values = values![
         number,
-        COST.memory_kib,
-        COST.passes,
-        COST.lanes,
+        cost.memory_kib,
+        cost.passes,
+        cost.lanes,
         &salt[..],
         proof
     ];

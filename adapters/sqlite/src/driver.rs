@@ -1,41 +1,43 @@
 //! How to run a statement on an SQLite file.
 
-use std::{borrow::Cow, time::Duration};
+use std::borrow::Cow;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use portproof_sql::{
-    Answer, Backend, Dialect, Driver, Failure, Isolation, Pooled, Statement, Transaction,
+    Answer, Backend, Dialect, Driver, Failure, Isolation, Limits, Pooled, Statement, Transaction,
 };
-use sqlx::{AssertSqlSafe, Either, Executor, Sqlite, SqlitePool, pool::PoolConnection};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, Either, Executor, SqliteConnection,
+    sqlite::SqliteConnectOptions,
+};
 
 use crate::{
     errors::failure,
     values::{bind, read},
 };
 
-/// Connections to one file: for reading it, or for writing it, too.
-#[derive(Debug)]
+/// How to use one file: for reading it, or for writing it, too.
+#[derive(Clone, Debug)]
 pub(crate) struct SqliteDriver {
-    pub(crate) pool: SqlitePool,
-    /// How long an answer may take: more than it may wait for another process's lock.
-    pub(crate) patience: Duration,
+    pub(crate) options: SqliteConnectOptions,
+    pub(crate) limits: Limits,
 }
 
 #[async_trait]
 impl Driver for SqliteDriver {
-    type Connection = PoolConnection<Sqlite>;
+    type Connection = SqliteConnection;
 
     fn dialect(&self) -> Dialect {
         Dialect::Sqlite
     }
 
-    fn patience(&self) -> Duration {
-        self.patience
+    fn limits(&self) -> Limits {
+        self.limits
     }
 
-    async fn acquire(&self) -> Result<Self::Connection, Failure> {
-        let connection = self.pool.acquire().await;
+    async fn connect(&self) -> Result<SqliteConnection, Failure> {
+        let connection = self.options.connect().await;
         connection.map_err(|error| match failure(&error) {
             // Nothing was lost: there was no connection.
             Failure::Lost => Failure::unavailable("the file cannot be opened"),
@@ -43,12 +45,12 @@ impl Driver for SqliteDriver {
         })
     }
 
-    fn close(connection: Self::Connection) {
-        drop(connection.detach());
+    async fn is_alive(connection: &mut SqliteConnection) -> bool {
+        connection.ping().await.is_ok()
     }
 
     async fn run(
-        connection: &mut Self::Connection,
+        connection: &mut SqliteConnection,
         statement: &Statement,
     ) -> Result<Answer, Failure> {
         // Fixed texts, and texts put together of them: every value is bound.
@@ -67,11 +69,11 @@ impl Driver for SqliteDriver {
     }
 
     async fn script(
-        connection: &mut Self::Connection,
+        connection: &mut SqliteConnection,
         sql: Cow<'static, str>,
     ) -> Result<(), Failure> {
         let script = sqlx::raw_sql(AssertSqlSafe(sql));
-        match script.execute(&mut **connection).await {
+        match script.execute(connection).await {
             Ok(_) => Ok(()),
             Err(error) => Err(failure(&error)),
         }

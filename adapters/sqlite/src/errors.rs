@@ -95,9 +95,6 @@ pub(crate) fn failure(error: &Error) -> Failure {
         }
         Error::WorkerCrashed => Failure::Lost,
         Error::Io(_) => Failure::unavailable("the file cannot be reached"),
-        Error::PoolTimedOut | Error::PoolClosed => {
-            Failure::unavailable("no connection was to be had in time")
-        }
         Error::Decode(_) | Error::ColumnDecode { .. } => {
             Failure::Port(PortError::corrupt("a value"))
         }

@@ -38,7 +38,7 @@ use portproof_sql::Database;
 
 pub use errors::ConnectError;
 pub use options::{SqliteOptions, Synchronous};
-pub use portproof_sql::{MigrateError, SealingError};
+pub use portproof_sql::{KeystoreCost, MigrateError, SealingError};
 
 /// An adapter that is open. Clones share its connections.
 #[derive(Clone, Debug)]

@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portproof_sql::{Database, KeystorePassword, Pooled, Sealing, migrate};
+use portproof_sql::{Database, KeystoreCost, KeystorePassword, Limits, Pooled, Sealing, migrate};
 use sqlx::{
     ConnectOptions, SqliteConnection,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
 use crate::{
@@ -44,6 +44,7 @@ pub struct SqliteOptions {
     migrate: bool,
     keystore_password: Option<KeystorePassword>,
     previous_keystore_password: Option<KeystorePassword>,
+    keystore_cost: KeystoreCost,
 }
 
 impl SqliteOptions {
@@ -58,6 +59,7 @@ impl SqliteOptions {
             migrate: true,
             keystore_password: None,
             previous_keystore_password: None,
+            keystore_cost: KeystoreCost::Recommended,
         }
     }
 
@@ -122,6 +124,14 @@ impl SqliteOptions {
         self
     }
 
+    /// What it costs to make a key of the password, where none was stored yet;
+    /// [`KeystoreCost::Recommended`] unless said otherwise.
+    #[must_use]
+    pub const fn keystore_cost(mut self, cost: KeystoreCost) -> Self {
+        self.keystore_cost = cost;
+        self
+    }
+
     /// Opens the file, which is created when it is missing, migrates the schema, and wires every
     /// port.
     ///
@@ -129,8 +139,7 @@ impl SqliteOptions {
     ///
     /// [`ConnectError`].
     pub async fn open(self) -> Result<SqliteAdapter, ConnectError> {
-        let (first, backend) = self.backend().await?;
-        let database = Database::new(backend);
+        let database = Database::new(self.backend().await?);
         if self.migrate {
             migrate(&database, None).await?;
         }
@@ -138,19 +147,28 @@ impl SqliteOptions {
             None => None,
             Some(password) => {
                 let previous = self.previous_keystore_password.as_ref();
-                Some(Sealing::connect(&database, password, previous).await?)
+                Some(Sealing::connect(&database, password, previous, self.keystore_cost).await?)
             }
         };
-        // Others have the file open by now: it stays as it is when this one closes.
-        drop(first);
         Ok(SqliteAdapter {
             ports: portproof_sql::ports(&database, sealing.as_ref()),
             database,
         })
     }
 
-    /// The connections to the file, and one that is open already.
-    pub(crate) async fn backend(&self) -> Result<(SqliteConnection, SqliteBackend), ConnectError> {
+    /// The connections to the file; the one that writes is open.
+    pub(crate) async fn backend(&self) -> Result<SqliteBackend, ConnectError> {
+        let (reading, writing) = self.drivers()?;
+        let path = self.path.display().to_string();
+        let first = first(&writing.options, &path).await?;
+        Ok(SqliteBackend {
+            readers: Pooled::new(reading),
+            writer: Pooled::new(writing).with(first),
+        })
+    }
+
+    /// How to read the file, and how to write it.
+    pub(crate) fn drivers(&self) -> Result<(SqliteDriver, SqliteDriver), ConnectError> {
         self.check()?;
         let path = file(&self.path)?;
         let reading = SqliteConnectOptions::new()
@@ -169,23 +187,19 @@ impl SqliteOptions {
                 Synchronous::Normal => SqliteSynchronous::Normal,
                 Synchronous::Off => SqliteSynchronous::Off,
             });
-        let first = first(&writing, &path.display().to_string()).await?;
-        let backend = SqliteBackend {
-            readers: self.pool(self.readers, reading.pragma("query_only", "on")),
-            writer: self.pool(1, writing),
-        };
-        Ok((first, backend))
+        let reading = reading.pragma("query_only", "on");
+        Ok((self.driver(self.readers, reading), self.driver(1, writing)))
     }
 
-    fn pool(&self, size: u16, options: SqliteConnectOptions) -> Pooled<SqliteDriver> {
-        let pool = SqlitePoolOptions::new()
-            .max_connections(size.into())
-            .acquire_timeout(self.acquire_timeout)
-            .connect_lazy_with(options);
-        Pooled(SqliteDriver {
-            pool,
-            patience: self.statement_timeout + self.busy_timeout,
-        })
+    const fn driver(&self, connections: u16, options: SqliteConnectOptions) -> SqliteDriver {
+        SqliteDriver {
+            options,
+            limits: Limits {
+                connections,
+                acquire: self.acquire_timeout,
+                answer: self.statement_timeout.saturating_add(self.busy_timeout),
+            },
+        }
     }
 
     fn check(&self) -> Result<(), ConnectError> {

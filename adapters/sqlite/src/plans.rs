@@ -3,7 +3,7 @@
 #[path = "../../sql/tests/shared/plans.rs"]
 mod shared;
 
-use crate::options::SqliteOptions;
+use crate::options::{SqliteOptions, Synchronous};
 
 /// Parts of the statements about every tenant, about all that a tenant has, about a few keys, about
 /// a tenant's only row, or about the schema.
@@ -31,21 +31,21 @@ const SELECTED: [&str; 5] = [
 ];
 
 /// What ends the names of the indexes by which some of many are chosen.
-const BY_TIME: [&str; 3] = ["_by_expiry", "_by_time", "_by_due"];
+const BY_TIME: [&str; 4] = ["_by_expiry", "_by_time", "_by_due", "_by_end"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_statement_finds_its_rows_by_tenant() {
     let name = format!("portproof-plans-{}", std::process::id());
     let directory = std::env::temp_dir().join(name);
     std::fs::create_dir_all(&directory).unwrap();
-    let options = SqliteOptions::new(&directory.join("auth.db")).keystore_password("hunter2");
+    let options = SqliteOptions::new(&directory.join("auth.db")).synchronous(Synchronous::Off);
     options.clone().open().await.unwrap();
-    let (_first, backend) = options.backend().await.unwrap();
+    let backend = options.backend().await.unwrap();
     let plans = shared::plans(backend, "EXPLAIN QUERY PLAN").await;
     std::fs::remove_dir_all(&directory).unwrap();
     let mut unbounded = Vec::new();
     let mut sweeps = 0;
-    for (sql, plan) in plans {
+    for (sql, shared::Plan { lines: plan, .. }) in plans {
         if sql.starts_with("WITH chosen") && sql.contains(" ORDER BY ") {
             // By their time once, to choose some, which are then deleted or claimed by their keys.
             let by_time = |line: &&String| BY_TIME.iter().any(|index| line.contains(index));

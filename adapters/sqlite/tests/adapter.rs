@@ -15,7 +15,8 @@ use std::path::Path;
 
 use portproof_ports::{ErrorKind, KeyId, KeyStore, PortError};
 use portproof_sqlite::{
-    ConnectError, MigrateError, SealingError, SqliteAdapter, SqliteOptions, Synchronous,
+    ConnectError, KeystoreCost, MigrateError, SealingError, SqliteAdapter, SqliteOptions,
+    Synchronous,
 };
 use shared::{new_key, tenant};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -60,6 +61,7 @@ async fn sixteen_may_migrate_at_once() {
 async fn sixteen_processes_may_open_at_once() {
     let open = async |path: &Path| {
         let options = options(path).keystore_password("hunter2");
+        let options = options.keystore_cost(KeystoreCost::Least);
         options.open().await.unwrap().ports()
     };
     if let Some(path) = shared::place() {

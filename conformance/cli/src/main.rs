@@ -9,6 +9,7 @@ mod catalogue;
 mod error;
 mod mutants;
 mod out;
+mod progress;
 mod report;
 mod run;
 mod table;

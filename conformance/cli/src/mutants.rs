@@ -1,5 +1,7 @@
 //! `portproof mutants`: which rules notice which fault.
 
+use std::io::{self, IsTerminal};
+
 use portproof::{
     catalogue,
     mutants::{Killed, Mutant, score},
@@ -12,6 +14,7 @@ use serde::Serialize;
 use crate::{
     error::CliError,
     out::{self, say},
+    progress::Progress,
 };
 
 #[derive(Serialize)]
@@ -48,7 +51,17 @@ pub(crate) async fn run(ports: &[String], by: Option<&str>, json: bool) -> Resul
         .filter(|mutant| chosen(mutant.breaks))
         .partition(|mutant| disclaimed(mutant.breaks));
     let suites = suites::all();
+    let number = of_modest.len() + of_reference.len();
+    let mut progress = Progress::new("reference", "mutants", "not noticed", number);
+    if !json && io::stdout().is_terminal() {
+        progress = progress.without_bar();
+    }
     let show = |killed: &Killed| {
+        let noticed = match by {
+            Some(_) => !killed.killed_by.is_empty(),
+            None => killed.is_killed(),
+        };
+        progress.done(!noticed);
         if !json {
             print(killed, by.is_some());
         }
@@ -73,6 +86,7 @@ pub(crate) async fn run(ports: &[String], by: Option<&str>, json: bool) -> Resul
         results = scored => results,
         () = out::closed() => return Ok(false),
     };
+    drop(progress);
     if let Some(by) = by {
         let noticed = results.iter().filter(|result| !result.killed_by.is_empty());
         let (noticed, all) = (noticed.count(), results.len());

@@ -2,7 +2,6 @@
 
 use std::{fs, time::Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use portproof::{Profile, Report, Rule, Selection, Verdict, catalogue};
 use serde::Serialize;
 
@@ -11,6 +10,7 @@ use crate::{
     adapters::{Adapter, Named},
     error::CliError,
     out::say,
+    progress::Progress,
     table::print_table,
 };
 
@@ -120,24 +120,13 @@ fn profile(name: &str) -> Result<Profile, CliError> {
 }
 
 async fn check(adapter: &Adapter, selection: &Selection, rules: usize) -> Timed {
-    // Draws nothing where the error output is not a terminal.
-    let bar = ProgressBar::new(rules as u64);
-    if let Ok(style) = ProgressStyle::with_template("{prefix:>9} {bar:24} {pos}/{len} {msg}") {
-        bar.set_style(style);
-    }
-    bar.set_prefix(adapter.name());
+    let progress = Progress::new(adapter.name(), "rules", "broken", rules);
     let started = Instant::now();
-    let mut broken = 0;
     let report = adapter
         .check(selection, |outcome| {
-            bar.inc(1);
-            if outcome.verdict == Verdict::Broken {
-                broken += 1;
-                bar.set_message(format!("{broken} broken"));
-            }
+            progress.done(outcome.verdict == Verdict::Broken);
         })
         .await;
-    bar.finish_and_clear();
     Timed {
         report,
         seconds: started.elapsed().as_secs_f64(),

@@ -173,7 +173,10 @@ fn readers_may_stop() {
             .read_line(&mut line)
             .unwrap();
         let output = running.wait_with_output().unwrap();
-        assert_eq!(text(&output), "", "{arguments:?}");
+        let text = text(&output);
+        // On a busy machine the first line may be long in coming.
+        let mut told = text.lines().filter(|line| !line.ends_with(" so far"));
+        assert_eq!(told.next(), None, "{arguments:?}");
         assert_eq!(output.status.code(), Some(exit), "{arguments:?}");
     }
 }
@@ -334,8 +337,11 @@ async fn a_server_that_dies_is_told_once() {
     let given = format!("{user}@127.0.0.1:{port}/{rest}");
     let proxy = tokio::spawn(hang_up_after(listener, address.to_owned(), 200_000));
     let run = tokio::task::spawn_blocking(move || {
+        let mut command = portproof(&["run", "--adapter", &url, "--port", "session"]);
+        // Each call on the dead server waits that long for another connection.
+        command.env("PORTPROOF_PATIENCE_SECONDS", "5");
         check(
-            portproof(&["run", "--adapter", &url, "--port", "session"]),
+            command,
             1,
             &[
                 " rules are not run because of session::",

@@ -20,7 +20,7 @@ use portproof::{
     catalogue_ids,
 };
 
-use shared::{Ran, Runner, check, needs_nextest, run};
+use shared::{Ran, Runner, check, needs_nextest, run, run_toys};
 use toys::{Expected, Liar, model};
 
 fn main() -> ExitCode {
@@ -116,7 +116,7 @@ fn is_as_expected(name: &str, runner: Runner) -> Result<(), Failed> {
     let expected = model().into_iter().find(|known| known.name == name);
     let expected = expected.ok_or("a toy that is not in the model")?;
     let variables = [("PORTPROOF_TOY", name), ("PORTPROOF_TIMEOUT_SECONDS", "1")];
-    let ran = run(runner, "toys", &variables)?;
+    let ran = run_toys(runner, &variables)?;
     exits(&ran, expected.count(Broken), runner)?;
     tests_end(&ran, &expected, runner)?;
     verdicts_are_written(&ran, &expected)?;

@@ -140,6 +140,10 @@ fn request(
         .with_env_var("PORTPROOF_PASSWORD", password)
         .with_env_var("PORTPROOF_PORT", PORT.to_string())
         .with_env_var("PORTPROOF_LEASE", LEASE.to_string())
+        .with_env_var(
+            "PORTPROOF_HASTE",
+            std::env::var("PORTPROOF_HASTE").unwrap_or_default(),
+        )
         .with_label(LABEL, label)
         .with_container_name(name)
         .with_startup_timeout(START_PATIENCE)

@@ -10,13 +10,16 @@
 #
 # The second argument is, for a local server, a directory to create now and to remove at the end.
 # Environment: PORTPROOF_LEASE, PORTPROOF_PORT, PORTPROOF_PASSWORD; for a local server also
-# PORTPROOF_BIN, the directory of the binaries.
+# PORTPROOF_BIN, the directory of the binaries. With PORTPROOF_HASTE it looks more often, and so gives
+# up sooner: for its own tests.
 set -u
 umask 077
 unset PORTPROOF_SCRIPT
 mode=$1
 directory=${2-}
-tick=1           # seconds between two looks, until the server answers; two from then on
+tick=1           # seconds between two looks, until the server answers
+later_tick=2     # and from then on
+[ -z "${PORTPROOF_HASTE-}" ] || { tick=0.4 later_tick=0.8; }
 first_looks=8    # looks without a user before the first one has come
 idle_looks=5     # looks without a user afterwards: the next test binary finds it warm
 start_looks=120  # looks before a server that never answered is given up
@@ -109,7 +112,7 @@ while kill -0 "$server" 2>/dev/null && [ "$stopping" = no ]; do
     silent=0
     if [ "$answered" = no ]; then
         answered=yes
-        tick=2
+        tick=$later_tick
         # A statement whose client was killed ends with it (from version 14 on, not everywhere).
         ask -c "alter system set client_connection_check_interval = '1s'" -c "select pg_reload_conf()" >/dev/null
     fi

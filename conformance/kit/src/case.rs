@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use portproof_ports::TenantId;
@@ -30,10 +31,13 @@ pub struct Context<S> {
     hooks: Arc<dyn Hooks<S>>,
     run: Arc<str>,
     tenants: Arc<AtomicU32>,
+    /// For how long a call may hang.
+    limit: Duration,
+    verdict_only: bool,
 }
 
 impl<S: Stores> Context<S> {
-    pub(crate) fn new(stores: &S, second: &S, hooks: Arc<dyn Hooks<S>>) -> Self {
+    pub(crate) fn new(stores: &S, second: &S, hooks: Arc<dyn Hooks<S>>, limit: Duration) -> Self {
         let run: Arc<str> = format!("-{}", uuid::Uuid::new_v4().simple()).into();
         let transcript = Transcript::without(&run);
         Self {
@@ -43,7 +47,26 @@ impl<S: Stores> Context<S> {
             hooks,
             run,
             tenants: Arc::new(AtomicU32::new(0)),
+            limit,
+            verdict_only: false,
         }
+    }
+
+    /// For how long a call may hang.
+    pub(crate) const fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    pub(crate) fn verdict_only(self, verdict_only: bool) -> Self {
+        Self {
+            verdict_only,
+            ..self
+        }
+    }
+
+    /// Whether a failure is to be shrunk to what shows it.
+    pub(crate) const fn explains(&self) -> bool {
+        !self.verdict_only
     }
 
     /// The stores, through the first handle.
@@ -87,7 +110,8 @@ impl<S: Stores> Context<S> {
     ///
     /// When the target has no such hook, or it fails.
     pub async fn reopen(&self) -> Result<S, Failure> {
-        let reopened = self.hooks.reopen().await?;
+        let reopened = self.hooks.reopen();
+        let reopened = self.transcript.during("reopen", reopened).await?;
         Ok(reopened.recorded(&self.transcript, "reopened"))
     }
 
@@ -97,7 +121,7 @@ impl<S: Stores> Context<S> {
     ///
     /// When the target has no such hook, or it fails.
     pub async fn dump(&self) -> Result<Vec<u8>, Failure> {
-        self.hooks.dump().await
+        self.transcript.during("dump", self.hooks.dump()).await
     }
 }
 

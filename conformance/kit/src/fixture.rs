@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use portproof_ports::{Document, Span, Timestamp};
-use serde_json::json;
+use portproof_ports::{Document, Invalid, Span, Timestamp};
+use serde_json::{Value, json};
 
 use crate::Failure;
 
@@ -65,16 +65,23 @@ pub fn instants() -> Result<Vec<Timestamp>, Failure> {
     .collect()
 }
 
-/// A document with every kind of value, none of them a default, marked with `label`.
-pub fn document(label: &str) -> Result<Document, Failure> {
-    Ok(Document::new(json!({
-        "label": label,
+/// What [`document`] marks.
+static UNMARKED: LazyLock<Value> = LazyLock::new(|| {
+    json!({
+        "label": null,
         "count": 7,
         "ratio": 0.25,
         "on": true,
         "tags": ["x", "Ä", "x "],
         "nested": {"level": {"deep": [1, [2, {"three": 3}]]}},
-    }))?)
+    })
+});
+
+/// A document with every kind of value, none of them a default, marked with `label`.
+pub fn document(label: &str) -> Result<Document, Failure> {
+    let mut marked = UNMARKED.clone();
+    marked["label"] = label.into();
+    Ok(Document::new(marked)?)
 }
 
 /// A document of everything that a careless conversion changes.
@@ -110,10 +117,14 @@ pub fn awkward_document() -> Result<Document, Failure> {
     }))?)
 }
 
+static LARGE: LazyLock<Result<Document, Invalid>> = LazyLock::new(|| {
+    let text = "0123456789abcdeé".repeat(60_000);
+    Document::new(json!({ "text": text }))
+});
+
 /// A document close to the largest there may be.
 pub fn large_document() -> Result<Document, Failure> {
-    let text = "0123456789abcdeé".repeat(60_000);
-    Ok(Document::new(json!({ "text": text }))?)
+    Ok(LARGE.clone()?)
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub fn run_custom_suites<S: Stores>(target: impl Target<S>, suites: Vec<Suite<S>
     let options = Options {
         again: again(),
         apart: false,
+        verdicts_only: false,
     };
     let runner = Arc::new(Runner::new(Arc::new(target), &suites, options));
     let rules = runner.plan(suites);

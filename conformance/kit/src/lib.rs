@@ -27,6 +27,7 @@ mod target;
 mod transcript;
 mod verdict;
 pub mod walk;
+mod watch;
 
 use std::sync::Arc;
 

@@ -43,7 +43,7 @@ where
     T: Debug + PartialEq,
     F: Future<Output = PortResult<Page<T>>>,
 {
-    let pages = walk::pages(1000, &list).await?;
+    let pages = walk::pages_of(count, 1000, &list).await?;
     let sizes: Vec<usize> = pages.iter().map(Vec::len).collect();
     let full = std::iter::repeat_n(1000, count / 1000);
     let rest = Some(count % 1000).filter(|rest| *rest > 0);
@@ -54,7 +54,8 @@ where
         &expected,
     )?;
     let items: Vec<T> = pages.into_iter().flatten().collect();
-    let few = walk::all(97, &list).await?;
+    let few = walk::pages_of(count, 97, &list).await?;
+    let few: Vec<T> = few.into_iter().flatten().collect();
     holds(items == few, format!("{what}: the same at 97 a page"))?;
     Ok(items)
 }
@@ -76,7 +77,8 @@ where
     sizes.sort_unstable();
     sizes.dedup();
     for size in sizes {
-        let items = walk::all(size, &list).await?;
+        let pages = walk::pages_of(expected.len(), size, &list).await?;
+        let items: Vec<T> = pages.into_iter().flatten().collect();
         let what = format!("{what}, walked at {size} a page");
         if items.len() == expected.len() {
             for (number, (got, expected)) in items.iter().zip(expected).enumerate() {
@@ -84,7 +86,7 @@ where
             }
         } else {
             return Err(Failure::new(format!(
-                "{what}\n  expected {} items: {expected:?}\n  got      {}: {items:?}",
+                "{what}\n  expected {} items: {expected:?}\n  got      {} until the walk ended or had more: {items:?}",
                 expected.len(),
                 items.len()
             )));

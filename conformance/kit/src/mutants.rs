@@ -1,9 +1,12 @@
 //! Mutants: adapters that are right except for one thing, to prove that a suite notices.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{
+    collections::BTreeMap, fmt, future::Future, panic::resume_unwind, pin::Pin, sync::Arc, thread,
+};
 
 use portproof_ports::{Handler, Port, PortCall, PortResult, async_trait};
 use serde::Serialize;
+use tokio::task::JoinSet;
 
 use crate::{Manifest, Opened, Report, Selection, Stores, Suite, Target, check_suites};
 
@@ -172,12 +175,13 @@ impl Killed {
 /// Runs every mutant of `reference` against the suites, and says which rules noticed.
 ///
 /// `reference` opens the right adapter: each mutant gets one of its own, whose every
-/// [`open`](Target::open) is a handle on one store. `seen` gets each result as it falls. Only the
-/// rules that `against` selects are run on a mutant: those of its port to see all that notice it,
-/// or just the one that it breaks. A mutant that its own rule does not notice gets a few more runs
-/// of that rule, since a race is not lost every time.
+/// [`open`](Target::open) is a handle on one store. As many mutants run concurrently as there are
+/// cores; `seen` gets the results in the order of the mutants. Only the rules that `against` selects
+/// are run on a mutant: those of its port to see all that notice it, or just the one that it breaks.
+/// A mutant that its own rule does not notice gets a few more runs of that rule, since a race is not
+/// lost every time.
 pub async fn score<S, T>(
-    reference: impl Fn() -> T,
+    reference: impl Fn() -> T + Clone + Send + Sync + 'static,
     suites: &[Suite<S>],
     mutants: &[Mutant<S>],
     against: impl Fn(&Mutant<S>) -> Selection,
@@ -187,38 +191,74 @@ where
     S: Stores,
     T: Target<S>,
 {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let suites: Arc<[Suite<S>]> = suites.into();
+    let mut waiting = mutants.iter().enumerate();
+    let mut running = JoinSet::new();
+    // Results that an earlier mutant's has to come before.
+    let mut early = BTreeMap::new();
     let mut results = Vec::with_capacity(mutants.len());
-    for mutant in mutants {
-        let mut selection = Selection {
-            // What each rule notices by itself.
-            apart: true,
-            ..against(mutant)
-        };
-        let mut killed = Killed {
-            id: mutant.id,
-            breaks: mutant.breaks,
-            source: mutant.source,
-            killed_by: Vec::new(),
-            runs: 0,
-        };
-        let mut rules = suites.iter().flat_map(|suite| &suite.cases);
-        // Without its own rule among them there is nothing to wait for.
-        let has_own =
-            rules.any(|case| case.rule.id == mutant.breaks && selection.holds(&case.rule));
-        let most_runs = if has_own { MOST_RUNS } else { 1 };
-        while killed.runs < most_runs && !killed.is_killed() {
-            killed.runs += 1;
-            let mutated = Mutated {
-                reference: reference(),
-                mutant: mutant.clone(),
-            };
-            let report: Report = check_suites(mutated, suites.to_vec(), &selection, |_| {}).await;
-            let broken = report.broken().map(|outcome| outcome.rule.clone());
-            killed.killed_by.extend(broken);
-            selection.rules = vec![mutant.breaks.to_owned()];
+    loop {
+        for (number, mutant) in waiting.by_ref().take(cores.saturating_sub(running.len())) {
+            let (reference, suites) = (reference.clone(), Arc::clone(&suites));
+            let (mutant, selection) = (mutant.clone(), against(mutant));
+            running.spawn(async move {
+                let killed = score_one(&reference, &suites, &mutant, selection).await;
+                (number, killed)
+            });
         }
-        seen(&killed);
-        results.push(killed);
+        match running.join_next().await {
+            None => return results,
+            Some(Ok((number, killed))) => {
+                early.insert(number, killed);
+            }
+            // A fault in a case's calls is caught where the case runs; this is another.
+            Some(Err(error)) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    resume_unwind(panic);
+                }
+            }
+        }
+        while let Some(killed) = early.remove(&results.len()) {
+            seen(&killed);
+            results.push(killed);
+        }
     }
-    results
+}
+
+async fn score_one<S: Stores, T: Target<S>>(
+    reference: &impl Fn() -> T,
+    suites: &[Suite<S>],
+    mutant: &Mutant<S>,
+    selection: Selection,
+) -> Killed {
+    let mut selection = Selection {
+        verdicts_only: true,
+        // What each rule notices by itself.
+        apart: true,
+        ..selection
+    };
+    let mut killed = Killed {
+        id: mutant.id,
+        breaks: mutant.breaks,
+        source: mutant.source,
+        killed_by: Vec::new(),
+        runs: 0,
+    };
+    let mut rules = suites.iter().flat_map(|suite| &suite.cases);
+    // Without its own rule among them there is nothing to wait for.
+    let has_own = rules.any(|case| case.rule.id == mutant.breaks && selection.holds(&case.rule));
+    let most_runs = if has_own { MOST_RUNS } else { 1 };
+    while killed.runs < most_runs && !killed.is_killed() {
+        killed.runs += 1;
+        let mutated = Mutated {
+            reference: reference(),
+            mutant: mutant.clone(),
+        };
+        let report: Report = check_suites(mutated, suites.to_vec(), &selection, |_| {}).await;
+        let broken = report.broken().map(|outcome| outcome.rule.clone());
+        killed.killed_by.extend(broken);
+        selection.rules = vec![mutant.breaks.to_owned()];
+    }
+    killed
 }

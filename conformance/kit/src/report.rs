@@ -42,6 +42,9 @@ pub struct Selection {
     pub apart: bool,
     /// How many cases run at once; 8 unless it says otherwise.
     pub at_once: Option<usize>,
+    /// Whether only the verdicts are asked for: then what random calls find is not shrunk to the
+    /// fewest calls that show it.
+    pub verdicts_only: bool,
 }
 
 impl Selection {
@@ -210,6 +213,7 @@ pub async fn check_suites<S: Stores>(
             .clone()
             .unwrap_or_else(|| "check the rule".to_owned()),
         apart: selection.apart,
+        verdicts_only: selection.verdicts_only,
     };
     let runner = Arc::new(Runner::new(Arc::new(target), &suites, options));
     let planned: Vec<Planned<S>> = runner

@@ -1,6 +1,7 @@
 //! Runs the cases of a target, one rule at a time.
 
 use std::{
+    any::Any,
     collections::{BTreeMap, BTreeSet},
     env, fmt,
     sync::Arc,
@@ -16,9 +17,10 @@ use crate::{
     causes::{Causes, loss},
     transcript::Shown,
     verdict::BugReport,
+    watch::Watchdog,
 };
 
-/// How long a case may take before it counts as hanging, in seconds, unless
+/// How long a call may be open without progress before it counts as hanging, in seconds, unless
 /// `PORTPROOF_TIMEOUT_SECONDS` says otherwise.
 const TIMEOUT_SECONDS: u64 = 60;
 
@@ -59,6 +61,8 @@ pub(crate) struct Options {
     pub(crate) again: String,
     /// Whether each rule is run, also when a cause that is known keeps it from being checked.
     pub(crate) apart: bool,
+    /// Whether only the verdicts are asked for.
+    pub(crate) verdicts_only: bool,
 }
 
 /// The rule of a port that runs before its others, and what came of it.
@@ -349,24 +353,36 @@ impl<S: Stores> Runner<S> {
             first,
             second,
             Arc::new(TargetHooks(Arc::clone(&self.target))),
-        );
+            self.timeout,
+        )
+        .verdict_only(self.options.verdicts_only);
         let transcript = context.transcript().clone();
         // A task of its own: a case that panics must not take the others down.
         let mut task = tokio::spawn(case.run(context));
-        let checked = match tokio::time::timeout(self.timeout, &mut task).await {
-            Ok(Ok(checked)) => checked,
-            Ok(Err(panicked)) => Err(Failure::new(format!(
-                "the case panicked: {}",
-                panic_text(panicked)
-            ))),
-            Err(_) => {
-                transcript.close();
-                task.abort();
-                Err(Failure::new(format!(
-                    "the case did not end within {} s; the last call without an answer hangs",
-                    self.timeout.as_secs()
-                )))
+        let mut watchdog = Watchdog::new(self.timeout);
+        let checked = loop {
+            match tokio::time::timeout(watchdog.pause(), &mut task).await {
+                Ok(Ok(checked)) => break checked,
+                Ok(Err(panicked)) => {
+                    let text = panic_text(panicked);
+                    break Err(Failure::new(format!("the case panicked: {text}")));
+                }
+                Err(_) => {
+                    if let Some(hangs) = watchdog.look(&transcript.activity()) {
+                        task.abort();
+                        break Err(Failure::new(match transcript.close() {
+                            Some(found) => format!("{found}\n  (shrinking stopped: {hangs})"),
+                            None => hangs,
+                        }));
+                    }
+                }
             }
+        };
+        // What the case left running ends with its next call.
+        transcript.end_case();
+        let checked = match transcript.without_end() {
+            Some(message) => Err(Failure::new(message)),
+            None => checked,
         };
         (checked, transcript)
     }
@@ -470,11 +486,17 @@ fn own_rule<S>(check: OwnCheck) -> Planned<S> {
 
 fn panic_text(error: tokio::task::JoinError) -> String {
     match error.try_into_panic() {
-        Ok(payload) => payload
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "without a text".to_owned()),
+        Ok(payload) => payload_text(&*payload),
         Err(_) => "it was cancelled".to_owned(),
     }
 }
+
+/// What a panic says.
+pub(crate) fn payload_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("without a text").to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::{Future, poll_fn},
+    mem,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -11,7 +12,12 @@ use portproof_ports::{
     Handler, Port, PortCall, PortError, PortResult, Ports, PortsTransaction, Transactions, Wrap,
     async_trait,
 };
-use tokio::time::Instant;
+use tokio::{
+    task::{coop::consume_budget, yield_now},
+    time::Instant,
+};
+
+use crate::watch::{Activity, OpenCall, OpenState, Progress};
 
 mod shown;
 
@@ -40,6 +46,17 @@ struct Entries {
     transactions: u32,
     /// How many calls began and ended: the steps of the case.
     steps: u64,
+    /// The hook of the target that the case waits for.
+    hook: Option<&'static str>,
+    /// The smallest failure so far of a search that goes on.
+    found: Option<Found>,
+}
+
+/// A failure that was found, with the calls that show it.
+struct Found {
+    message: String,
+    calls: Vec<Entry>,
+    afterwards_begins: Option<usize>,
 }
 
 impl Entries {
@@ -50,6 +67,25 @@ impl Entries {
             at: Instant::now(),
             step: self.steps,
         }
+    }
+
+    /// The call with this number, unless it was forgotten.
+    fn entry(&mut self, number: usize) -> Option<&mut Entry> {
+        self.calls.get_mut(number.checked_sub(self.forgotten)?)
+    }
+
+    /// The call that ended last.
+    fn last_ended(&self) -> Option<&Entry> {
+        let ended = |entry: &&Entry| entry.ended.map(|ended| ended.step);
+        self.calls.iter().max_by_key(ended)
+    }
+
+    /// Forgets the calls so far; answers them.
+    fn forget(&mut self) -> Vec<Entry> {
+        self.forgotten += self.calls.len();
+        self.case_begins = None;
+        self.afterwards_begins = None;
+        mem::take(&mut self.calls)
     }
 
     fn without_noise(&self, text: String) -> String {
@@ -70,7 +106,35 @@ struct Entry {
     began: Moment,
     /// When it answered or was dropped.
     ended: Option<Moment>,
+    /// How far it has come, once it has waited and until it ends.
+    progress: Option<Arc<Progress>>,
     end: End,
+}
+
+impl Entry {
+    fn name(&self) -> String {
+        format!("{}: {}.{}", self.handle, self.port, self.method)
+    }
+
+    /// What the call does, unless it ended.
+    fn open(&self) -> Option<OpenCall> {
+        if self.ended.is_some() {
+            return None;
+        }
+        Some(OpenCall {
+            name: self.name(),
+            open_for: self.began.at.elapsed(),
+            polls: self
+                .progress
+                .as_ref()
+                .map_or(1, |progress| progress.polls()),
+            state: match &self.progress {
+                Some(progress) => progress.state(),
+                // In its first poll.
+                None => OpenState::Runs,
+            },
+        })
+    }
 }
 
 /// When a call began or ended.
@@ -91,6 +155,10 @@ enum End {
     Dropped(u32),
 }
 
+/// More calls than a case that ends makes: a list whose cursor leads nowhere, or a retry that never
+/// succeeds, would take all memory.
+const MOST_CALLS: usize = 50_000;
+
 impl Transcript {
     fn entries(&self) -> MutexGuard<'_, Entries> {
         // What a panicking case recorded so far is what we want to show.
@@ -107,10 +175,9 @@ impl Transcript {
     /// Forgets the calls so far: what follows is all there is to show.
     pub(crate) fn restart(&self) {
         let mut entries = self.entries();
-        entries.forgotten += entries.calls.len();
-        entries.calls.clear();
-        entries.case_begins = None;
-        entries.afterwards_begins = None;
+        if !entries.closed {
+            entries.forget();
+        }
     }
 
     /// Says that the fixture is stored: the calls of the case itself follow.
@@ -151,6 +218,9 @@ impl Transcript {
         call: Box<dyn fmt::Debug + Send>,
     ) -> usize {
         let mut entries = self.entries();
+        if entries.closed {
+            return usize::MAX;
+        }
         let began = entries.step();
         entries.calls.push(Entry {
             handle: Arc::clone(handle),
@@ -159,6 +229,7 @@ impl Transcript {
             call,
             began,
             ended: None,
+            progress: None,
             end: End::NotYet,
         });
         entries.forgotten + entries.calls.len() - 1
@@ -189,17 +260,31 @@ impl Transcript {
         let mut watched = Watched {
             transcript: self,
             number,
-            polls: 0,
+            progress: None,
             answered: false,
         };
         let mut run = pin!(run);
         let answer = poll_fn(|task| {
-            watched.polls += 1;
-            run.as_mut().poll(task)
+            let before = watched.progress.take();
+            let progress = Progress::of(task, before.clone());
+            let polled = progress.poll(|task| run.as_mut().poll(task));
+            let is_noted = before.is_some_and(|before| Arc::ptr_eq(&before, &progress));
+            if polled.is_pending() && !is_noted {
+                self.waits(number, &progress);
+            }
+            watched.progress = Some(progress);
+            polled
         })
         .await;
         watched.answered = true;
         answer
+    }
+
+    /// Notes that a call waits.
+    fn waits(&self, number: usize, progress: &Arc<Progress>) {
+        if let Some(entry) = self.entries().entry(number) {
+            entry.progress = Some(Arc::clone(progress));
+        }
     }
 
     fn end(&self, number: usize, end: End) {
@@ -208,17 +293,88 @@ impl Transcript {
             return;
         }
         let ended = entries.step();
-        // A call that was forgotten while it ran is no longer there.
-        let place = number.checked_sub(entries.forgotten);
-        if let Some(entry) = place.and_then(|place| entries.calls.get_mut(place)) {
+        if let Some(entry) = entries.entry(number) {
             entry.ended = Some(ended);
+            entry.progress = None;
             entry.end = end;
         }
     }
 
-    /// Keeps it as it is: a call that hangs is not one that the case dropped.
-    pub(crate) fn close(&self) {
+    /// Waits for a hook of the target, and notes it meanwhile.
+    pub(crate) async fn during<T>(&self, hook: &'static str, run: impl Future<Output = T>) -> T {
+        self.entries().hook = Some(hook);
+        let answer = run.await;
+        self.entries().hook = None;
+        answer
+    }
+
+    /// What the case says when it made more calls than one that ends.
+    pub(crate) fn without_end(&self) -> Option<String> {
+        (self.entries().calls.len() >= MOST_CALLS).then(|| {
+            format!(
+                "the case made {MOST_CALLS} calls and did not end; the last ones show what it goes on with"
+            )
+        })
+    }
+
+    /// Answers no call of a case that is over, or does not end: what it left running ends with that.
+    async fn goes_on(&self) -> PortResult<()> {
+        let is_over = {
+            let entries = self.entries();
+            entries.closed || entries.calls.len() >= MOST_CALLS
+        };
+        if is_over {
+            // Whatever does not look at answers can be aborted here.
+            yield_now().await;
+            return Err(PortError::Backend("the case is over".into()));
+        }
+        // An adapter that never waits must not keep the thread from other cases.
+        consume_budget().await;
+        Ok(())
+    }
+
+    /// Notes that the case is over, whatever its calls still do.
+    pub(crate) fn end_case(&self) {
         self.entries().closed = true;
+    }
+
+    /// What the case does now.
+    pub(crate) fn activity(&self) -> Activity {
+        let entries = self.entries();
+        Activity {
+            steps: entries.steps,
+            calls: entries.calls.len(),
+            hook: entries.hook,
+            last: entries.last_ended().map(Entry::name),
+            open: entries.calls.iter().filter_map(Entry::open).collect(),
+        }
+    }
+
+    /// Keeps the calls so far as those that show this failure, should the case not come to its end.
+    pub(crate) fn keep_found(&self, message: &str) {
+        let mut entries = self.entries();
+        if entries.closed {
+            return;
+        }
+        let afterwards_begins = entries.afterwards_begins;
+        entries.found = Some(Found {
+            message: message.to_owned(),
+            calls: entries.forget(),
+            afterwards_begins,
+        });
+    }
+
+    /// Keeps it as it is: a call that hangs is not one that the case dropped. Answers what was found
+    /// before, if anything was, and shows the calls of that instead.
+    pub(crate) fn close(&self) -> Option<String> {
+        let mut entries = self.entries();
+        entries.closed = true;
+        let found = entries.found.take()?;
+        entries.forget();
+        entries.forgotten -= found.calls.len();
+        entries.calls = found.calls;
+        entries.afterwards_begins = found.afterwards_begins;
+        Some(found.message)
     }
 
     /// A text about the case without what tells a reader nothing.
@@ -290,6 +446,7 @@ struct Recorder<P: ?Sized> {
 #[async_trait]
 impl<P: Port + ?Sized> Handler<P::Call> for Recorder<P> {
     async fn handle(&self, call: P::Call) -> PortResult<<P::Call as PortCall>::Answer> {
+        self.transcript.goes_on().await?;
         let number = self.transcript.begin::<P>(&self.handle, &call);
         let call = self.inner.call(call);
         let answer = self.transcript.watching(number, call).await;
@@ -303,14 +460,18 @@ impl<P: Port + ?Sized> Handler<P::Call> for Recorder<P> {
 struct Watched<'a> {
     transcript: &'a Transcript,
     number: usize,
-    polls: u32,
+    progress: Option<Arc<Progress>>,
     answered: bool,
 }
 
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
         if !self.answered && !std::thread::panicking() {
-            self.transcript.end(self.number, End::Dropped(self.polls));
+            let polls = self
+                .progress
+                .as_ref()
+                .map_or(0, |progress| progress.polls());
+            self.transcript.end(self.number, End::Dropped(polls));
         }
     }
 }
@@ -325,6 +486,7 @@ struct RecordedTransactions(Record, Arc<dyn Transactions>);
 impl Transactions for RecordedTransactions {
     async fn begin(&self) -> PortResult<Box<dyn PortsTransaction>> {
         let Record(transcript, handle) = &self.0;
+        transcript.goes_on().await?;
         let named = transcript.transaction(handle);
         let number = transcript.begin_any(&named, TRANSACTIONS, "begin", Box::new(Nothing {}));
         let begun = transcript.watching(number, self.1.begin()).await;
@@ -384,3 +546,75 @@ impl Drop for RecordedTransaction {
 /// The arguments of what has none.
 #[derive(Debug)]
 struct Nothing {}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use portproof_memory::MemoryAdapter;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn calls_that_never_wait_let_others_have_their_turn() {
+        const CALLS: usize = 2_000;
+        let ports = MemoryAdapter::new().ports();
+        let ports = ports.recorded(&Transcript::default(), "a");
+        let sessions = ports.session.unwrap();
+        let turns = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&turns);
+        let other = tokio::spawn(async move {
+            loop {
+                counted.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        for _ in 0..CALLS {
+            sessions.ready().await.unwrap();
+        }
+        other.abort();
+        // One for each budget that Tokio gives a task.
+        let turns = turns.load(Ordering::Relaxed);
+        assert!((CALLS / 200..CALLS / 50).contains(&turns), "{turns}");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_waits_is_open_until_it_is_dropped() {
+        let transcript = Transcript::default();
+        let handle = "a".into();
+        let waits = transcript.noting(&handle, "begin", std::future::pending::<()>());
+        let mut waits = Box::pin(waits);
+        let polled = poll_fn(|task| std::task::Poll::Ready(waits.as_mut().poll(task))).await;
+        assert!(polled.is_pending());
+        let [call] = <[OpenCall; 1]>::try_from(transcript.activity().open)
+            .ok()
+            .unwrap();
+        assert_eq!((call.polls, call.state), (1, OpenState::Waits));
+        assert_eq!(call.name, "a: transactions.begin");
+        drop(waits);
+        let after = transcript.activity();
+        assert!(after.open.is_empty());
+        assert_eq!(after.steps, 2);
+    }
+
+    #[tokio::test]
+    async fn what_was_found_is_shown_when_a_later_call_hangs() {
+        let transcript = Transcript::default();
+        let handle = "a".into();
+        let call = |method| transcript.noting(&handle, method, async {});
+        call("found").await;
+        transcript.keep_found("it differs");
+        call("simpler").await;
+        assert_eq!(transcript.len(), 2);
+        assert_eq!(transcript.close().as_deref(), Some("it differs"));
+        let text = transcript.to_text(true);
+        assert!(
+            text.contains("found") && !text.contains("simpler"),
+            "{text}"
+        );
+        transcript.restart();
+        call("late").await;
+        assert_eq!(transcript.to_text(true), text);
+        assert_eq!(transcript.len(), 2);
+    }
+}

@@ -23,6 +23,21 @@ where
     T: Debug,
     F: Future<Output = PortResult<Page<T>>>,
 {
+    pages_of(usize::MAX, limit, list).await
+}
+
+/// The same for a list of `count` items: a walk that has answered more of them is not gone on with,
+/// since it may lead through everything that is stored, or to no end.
+pub(crate) async fn pages_of<T, F>(
+    count: usize,
+    limit: u16,
+    list: impl Fn(PageRequest) -> F,
+) -> Result<Vec<Vec<T>>, Failure>
+where
+    T: Debug,
+    F: Future<Output = PortResult<Page<T>>>,
+{
+    let mut answered = 0;
     let first = PageRequest::first(limit)?;
     let mut request = first.clone();
     let mut pages = Vec::new();
@@ -49,9 +64,11 @@ where
                 page.items.len()
             ),
         )?;
+        answered += page.items.len();
         pages.push(page.items);
         match page.next {
             None => return Ok(pages),
+            Some(_) if answered > count => return Ok(pages),
             Some(cursor) => request = first.following(cursor),
         }
         holds(pages.len() < MOST_PAGES, "a walk comes to an end")?;

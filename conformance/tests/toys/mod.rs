@@ -426,7 +426,9 @@ pub(crate) fn model() -> Vec<Expected> {
             .saying(STARTS_AGAIN, "never answered"),
             with_reset(async || std::future::pending().await)
                 .is("hanging", [Held, Broken, NotClaimed])
-                .saying(STARTS_AGAIN, "did not end within")
+                .saying(STARTS_AGAIN, "a call hangs: for ")
+                .saying(STARTS_AGAIN, "\n    a: counter.reset: open for ")
+                .saying(STARTS_AGAIN, " s, polled 1 time, it was not woken since")
                 .saying(
                     STARTS_AGAIN,
                     "counter.reset { tenant: \"tenant-0\" }\n      -> never answered",

@@ -8,7 +8,7 @@
 
 use portproof_ports::{Document, Invalid, TenantId, Timestamp};
 
-use crate::tables::{Count, TABLES, Table};
+use super::tables::{Count, TABLES, Table};
 
 /// Spreads numbers over 32 bits, each to one of its own.
 const SPREAD: u64 = 2_654_435_761;

@@ -1,7 +1,12 @@
 //! The rules about calls that are dropped half way, on pools of a test's own: right ones, and ones
 //! that leak.
 
-use std::{borrow::Cow, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt::{self, Debug, Formatter},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use portproof::{
     Manifest, Opened, Profile, Report, Selection, Target, async_trait, cancel::dropped_after,
@@ -12,7 +17,8 @@ use portproof_ports::{
     Timestamp,
 };
 use portproof_sql::{
-    Answer, Database, Dialect, Driver, Failure, KeystorePassword, Pooled, Sealing, Statement,
+    Answer, Database, Dialect, Driver, Failure, KeystoreCost, KeystorePassword, Limits, Pooled,
+    Sealing, Statement,
 };
 use tokio::task::yield_now;
 
@@ -70,42 +76,82 @@ async fn check(rules: &[&str], first: &Ports, second: &Ports) -> Report {
 /// A driver that waits after everything that it does, so that a call can be dropped
 /// there: a near server's answer is often there before anybody waits for it.
 ///
-/// One that leaks gives connections back as they are, in the middle of a transaction: what sqlx's own
-/// `begin` does when it is dropped before it is answered (sqlx #4385).
-#[derive(Debug)]
-struct Waiting<D, const LEAKS: bool>(D);
+/// One that leaks keeps connections that are closed as they are, in the middle of a transaction, and
+/// lends them again: what sqlx's own `begin` does when it is dropped before it is answered (sqlx #4385).
+struct Waiting<D: Driver, const LEAKS: bool> {
+    driver: D,
+    leaked: Leaked<D::Connection>,
+}
+
+type Leaked<C> = Arc<Mutex<Vec<C>>>;
+
+impl<D: Driver, const LEAKS: bool> Debug for Waiting<D, LEAKS> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.driver.fmt(f)
+    }
+}
+
+impl<D: Driver, const LEAKS: bool> Waiting<D, LEAKS> {
+    fn new(driver: D) -> Self {
+        let leaked = Arc::default();
+        Self { driver, leaked }
+    }
+}
+
+/// A connection, and where it goes when it is closed, unless it is closed for good.
+struct Open<C> {
+    connection: Option<C>,
+    leaked: Option<Leaked<C>>,
+}
+
+impl<C> Open<C> {
+    fn get(&mut self) -> &mut C {
+        self.connection.as_mut().unwrap()
+    }
+}
+
+impl<C> Drop for Open<C> {
+    fn drop(&mut self) {
+        if let (Some(connection), Some(leaked)) = (self.connection.take(), &self.leaked) {
+            leaked.lock().unwrap().push(connection);
+        }
+    }
+}
 
 #[async_trait]
 impl<D: Driver, const LEAKS: bool> Driver for Waiting<D, LEAKS> {
-    type Connection = D::Connection;
+    type Connection = Open<D::Connection>;
 
     fn dialect(&self) -> Dialect {
-        self.0.dialect()
+        self.driver.dialect()
     }
 
-    fn patience(&self) -> Duration {
-        self.0.patience()
+    fn limits(&self) -> Limits {
+        self.driver.limits()
     }
 
-    async fn acquire(&self) -> Result<Self::Connection, Failure> {
-        let connection = self.0.acquire().await;
+    async fn connect(&self) -> Result<Self::Connection, Failure> {
+        let leaked = self.leaked.lock().unwrap().pop();
+        let connection = match leaked {
+            Some(connection) => Ok(connection),
+            None => self.driver.connect().await,
+        };
         yield_now().await;
-        connection
+        Ok(Open {
+            connection: Some(connection?),
+            leaked: LEAKS.then(|| Arc::clone(&self.leaked)),
+        })
     }
 
-    fn close(connection: Self::Connection) {
-        if LEAKS {
-            drop(connection);
-        } else {
-            D::close(connection);
-        }
+    async fn is_alive(connection: &mut Self::Connection) -> bool {
+        D::is_alive(connection.get()).await
     }
 
     async fn run(
         connection: &mut Self::Connection,
         statement: &Statement,
     ) -> Result<Answer, Failure> {
-        let answer = D::run(connection, statement).await;
+        let answer = D::run(connection.get(), statement).await;
         yield_now().await;
         answer
     }
@@ -114,7 +160,7 @@ impl<D: Driver, const LEAKS: bool> Driver for Waiting<D, LEAKS> {
         connection: &mut Self::Connection,
         sql: Cow<'static, str>,
     ) -> Result<(), Failure> {
-        let done = D::script(connection, sql).await;
+        let done = D::script(connection.get(), sql).await;
         yield_now().await;
         done
     }
@@ -147,33 +193,51 @@ const OF_ONE_STATEMENT: [&str; 22] = [
 ];
 
 async fn ports(driver: impl Driver) -> Ports {
-    let database = Database::new(Pooled(driver));
+    let database = Database::new(Pooled::new(driver));
     let password = KeystorePassword::new("hunter2");
-    let sealing = Sealing::connect(&database, &password, None).await.unwrap();
+    let sealing = Sealing::connect(&database, &password, None, KeystoreCost::Least);
+    let sealing = sealing.await.unwrap();
     portproof_sql::ports(&database, Some(&sealing))
 }
 
+/// How many rules are checked on leaking pools concurrently: most of that time is spent waiting for
+/// what leaked.
+pub(crate) const AT_ONCE: usize = 24;
+
 /// On a pool of one connection: a driver that is right holds all of the [`rules`], and one that leaks breaks those about
-/// transactions, which must be found out of it. `driver` makes one, which lets statements wait for
-/// locks as long as it is told.
-pub(crate) async fn cancelled_calls_leave_nothing<D: Driver>(driver: impl AsyncFn(Duration) -> D) {
-    let right = async || {
-        let driver = driver(Duration::from_secs(30)).await;
-        ports(Waiting::<_, false>(driver)).await
+/// transactions, which must be found out of it. `driver` makes one for the database of this number,
+/// which lets statements wait for locks as long as it is told.
+pub(crate) async fn cancelled_calls_leave_nothing<D: Driver>(
+    driver: impl AsyncFn(usize, Duration) -> D,
+) {
+    let right = async |database, patience| {
+        let driver = driver(database, patience).await;
+        ports(Waiting::<_, false>::new(driver)).await
     };
-    let second = right().await;
-    let report = check(&rules(), &right().await, &second).await;
+    let patience = Duration::from_secs(30);
+    let second = right(AT_ONCE, patience).await;
+    let report = check(&rules(), &right(AT_ONCE, patience).await, &second).await;
     let broken: Vec<_> = report.broken().map(|one| &one.failure).collect();
     assert!(report.is_green(), "{broken:?}");
 
     let mut found_out = Vec::new();
-    for rule in rules() {
-        // A pool for each, since what one leaves in it breaks the next.
-        // What waits for a transaction that leaked waits for ever.
-        let leaking = driver(Duration::from_secs(2)).await;
-        let leaking = ports(Waiting::<_, true>(leaking)).await;
-        let report = check(&[rule], &leaking, &second).await;
-        found_out.extend(report.broken().map(|broken| broken.rule.clone()));
+    for rules in rules().chunks(AT_ONCE) {
+        let mut checks = Vec::new();
+        for (database, &rule) in rules.iter().enumerate() {
+            // What waits for a transaction that leaked waits for ever.
+            let patience = Duration::from_secs(3);
+            let second = right(database, patience).await;
+            // A pool for each, since what one leaves in it breaks the next.
+            let leaking = driver(database, patience).await;
+            let leaking = ports(Waiting::<_, true>::new(leaking)).await;
+            checks.push(tokio::spawn(async move {
+                check(&[rule], &leaking, &second).await
+            }));
+        }
+        for check in checks {
+            let report = check.await.unwrap();
+            found_out.extend(report.broken().map(|broken| broken.rule.clone()));
+        }
     }
     let mut expected = rules();
     expected.retain(|rule| !OF_ONE_STATEMENT.contains(rule));
@@ -189,12 +253,12 @@ async fn keystore(
     password: &str,
     previous: Option<&str>,
 ) -> std::sync::Arc<dyn KeyStore> {
-    let database = Database::new(Pooled(driver));
+    let database = Database::new(Pooled::new(driver));
     let (password, previous) = (
         KeystorePassword::new(password),
         previous.map(KeystorePassword::new),
     );
-    let sealing = Sealing::connect(&database, &password, previous.as_ref());
+    let sealing = Sealing::connect(&database, &password, previous.as_ref(), KeystoreCost::Least);
     let sealing = sealing.await.unwrap();
     portproof_sql::ports(&database, Some(&sealing))
         .keystore
@@ -230,7 +294,7 @@ async fn opened(keystore: &dyn KeyStore, tenant: &TenantId) -> usize {
 pub(crate) async fn a_cancelled_reseal_is_whole<D: Driver>(driver: impl AsyncFn(Duration) -> D) {
     let patience = Duration::from_secs(30);
     let old = keystore(driver(patience).await, "old", None).await;
-    let waiting = Waiting::<_, false>(driver(patience).await);
+    let waiting = Waiting::<_, false>::new(driver(patience).await);
     let both = keystore(waiting, "new", Some("old")).await;
     let now = Timestamp::from_micros(1_700_000_000_000_000).unwrap();
     let mut polls = 0;

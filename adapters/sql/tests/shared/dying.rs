@@ -5,11 +5,11 @@ use std::{
     env,
     process::{Command, Stdio, exit},
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
+    thread,
 };
 
 use async_trait::async_trait;
-use portproof_sql::{Answer, Dialect, Driver, Failure, Statement};
+use portproof_sql::{Answer, Dialect, Driver, Failure, Limits, Statement};
 
 /// Where a process finds its database.
 const PLACE: &str = "PORTPROOF_TEST_PLACE";
@@ -43,6 +43,30 @@ pub(crate) fn migrating(test: &str, place: &str, life: u32) -> bool {
     died
 }
 
+/// Lets processes live for 0 statements, 1, and so on, several of them concurrently, each on a place
+/// of its own, until one survives; answers how many died. `lives` runs one and answers whether it did.
+pub(crate) fn until_one_survives(lives: impl Fn(u32) -> bool + Sync) -> u32 {
+    for first in (0..).step_by(AT_ONCE) {
+        let died = thread::scope(|scope| {
+            let lives = &lives;
+            let batch = (first..).take(AT_ONCE);
+            let batch: Vec<_> = batch.map(|life| scope.spawn(move || lives(life))).collect();
+            batch
+                .into_iter()
+                .map(|one| one.join().unwrap())
+                .take_while(|died| *died)
+                .count()
+        });
+        if died < AT_ONCE {
+            return first + u32::try_from(died).unwrap();
+        }
+    }
+    0
+}
+
+/// How many processes there are.
+const AT_ONCE: usize = 8;
+
 /// How many statements this process still lives for.
 static LEFT: AtomicU32 = AtomicU32::new(u32::MAX);
 
@@ -65,16 +89,16 @@ impl<D: Driver> Driver for Dying<D> {
         self.0.dialect()
     }
 
-    fn patience(&self) -> Duration {
-        self.0.patience()
+    fn limits(&self) -> Limits {
+        self.0.limits()
     }
 
-    async fn acquire(&self) -> Result<Self::Connection, Failure> {
-        self.0.acquire().await
+    async fn connect(&self) -> Result<Self::Connection, Failure> {
+        self.0.connect().await
     }
 
-    fn close(connection: Self::Connection) {
-        D::close(connection);
+    async fn is_alive(connection: &mut Self::Connection) -> bool {
+        D::is_alive(connection).await
     }
 
     async fn run(

@@ -142,8 +142,8 @@ fn outlives(way: Way) -> Outcome {
         "the second process got another server".into()
     })?;
     first.kill();
-    // Longer than a supervisor waits when nobody is there.
-    std::thread::sleep(Duration::from_secs(15));
+    // Longer than a supervisor in haste waits when nobody is there.
+    std::thread::sleep(Duration::from_secs(7));
     block_on(ask(&url, "select 'here'")).map(drop)
 }
 

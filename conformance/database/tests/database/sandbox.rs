@@ -50,6 +50,7 @@ impl Sandbox {
         command
             .env(ROLE, role)
             .env("PORTPROOF_STATE", self.state())
+            .env("PORTPROOF_HASTE", "yes")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit());
@@ -120,7 +121,7 @@ impl Sandbox {
     pub(crate) fn wait_until_clean_for_good(&self) -> Outcome {
         for _ in 0..5 {
             self.wait_until_clean()?;
-            std::thread::sleep(Duration::from_secs(1));
+            std::thread::sleep(Duration::from_millis(500));
         }
         self.wait_until_clean()
     }

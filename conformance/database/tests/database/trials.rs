@@ -122,7 +122,7 @@ pub(crate) fn wait_for<T>(
             Err(last) if since.elapsed() > PATIENCE => {
                 return Err(format!("waited for {what} in vain; last seen:\n{last}").into());
             }
-            Err(_) => std::thread::sleep(Duration::from_millis(200)),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use portproof_memory::MemoryAdapter;
-use portproof_ports::{PortError, PortResult, Ports, TenantId};
+use portproof_ports::{PortError, PortResult, Ports};
 use proptest::{
     collection,
     strategy::{Strategy, ValueTree},
@@ -44,11 +44,12 @@ type Raced<C> = Ran<C, PortResult<<C as Calls>::Answer>>;
 pub async fn are_linearizable<C: Calls>(context: &Context<Ports>) -> Checked {
     C::offered(context.stores())?;
     let rounds = number_of("PORTPROOF_SEQUENCES").unwrap_or(ROUNDS);
-    for round in 0..rounds {
-        let (before, racing) = made_up::<C>(round, &context.tenant()?)?;
+    for (before, racing) in made_up::<C>(rounds)? {
+        let tenants = [context.tenant()?];
+        let settled = |calls: Vec<C>| calls.into_iter().map(|call| settle(call, &tenants));
         context.transcript().restart();
         let reference = MemoryAdapter::new();
-        for call in before {
+        for call in settled(before) {
             let got = call.clone().run(context.stores()).await;
             if is_unsupported([&got]) {
                 continue;
@@ -61,30 +62,33 @@ pub async fn are_linearizable<C: Calls>(context: &Context<Ports>) -> Checked {
                 return Err(differs(message, &got));
             }
         }
+        let looks = settled(C::looks(Size::RACE));
+        let racing = settled(racing).chain(looks).collect();
         let history = raced(context, racing).await?;
         let start = Reference(reference);
         if explain(&InTurn::<C>::new(), &start, &history).is_none() {
-            return Err(Failure::new(inexplicable(&start, &history)));
+            return Err(Failure::new(if context.explains() {
+                inexplicable(&start, &history)
+            } else {
+                "no order explains what the calls of a race answered".to_owned()
+            }));
         }
     }
     Ok(())
 }
 
-/// The calls before a race, and those of the race with the looks that follow it.
-fn made_up<C: Calls>(round: u64, tenant: &TenantId) -> Result<(Vec<C>, Vec<C>), Failure> {
-    let mut runner = runner(round + 1, 1, 0);
-    let calls = |range| collection::vec(C::any(Size::RACE), range);
-    let tree = (calls(BEFORE), calls(RACERS..=RACERS))
-        .new_tree(&mut runner)
-        .map_err(|reason| Failure::new(format!("no calls could be made up: {reason}")))?;
-    let (before, racing) = tree.current();
-    let tenants = [tenant.clone()];
-    let settle = |calls: Vec<C>| calls.into_iter().map(|call| settle(call, &tenants));
-    let looks = C::looks(Size::RACE);
-    Ok((
-        settle(before).collect(),
-        settle(racing).chain(settle(looks)).collect(),
-    ))
+/// For each round the calls before a race, and those of the race.
+fn made_up<C: Calls>(rounds: u64) -> Result<Vec<(Vec<C>, Vec<C>)>, Failure> {
+    let any = C::any(Size::RACE);
+    let calls = |range| collection::vec(any.clone(), range);
+    let strategy = (calls(BEFORE), calls(RACERS..=RACERS));
+    let made = (1..=rounds).map(|round| {
+        let tree = strategy.new_tree(&mut runner(round));
+        let tree =
+            tree.map_err(|reason| Failure::new(format!("no calls could be made up: {reason}")))?;
+        Ok(tree.current())
+    });
+    made.collect()
 }
 
 /// Runs the first calls at once and then the others in turn, through both handles.

@@ -43,7 +43,7 @@ use crate::{Checked, Context, Failure, World, offered};
 
 pub use assignments::Authorization;
 pub use histories::are_linearizable;
-pub use look::{Look, looked};
+pub use look::{Look, looked, looked_as_far};
 pub use sequences::agree;
 pub use size::Size;
 use small::{Few, Small, calls, small};
@@ -221,13 +221,11 @@ macro_rules! random_rules {
 }
 
 /// A source of random choices: the same ones each time for the same seed and number.
-fn runner(number: u64, cases: u32, max_shrink_iters: u32) -> TestRunner {
+fn runner(number: u64) -> TestRunner {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&chosen_seed().to_le_bytes());
     seed[8..16].copy_from_slice(&number.to_le_bytes());
     let config = Config {
-        cases,
-        max_shrink_iters,
         failure_persistence: None,
         ..Config::default()
     };

@@ -1,16 +1,16 @@
 //! Calls in turn: the adapter answers as the reference does, and holds the same in the end.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::{Duration, Instant},
 };
 
 use portproof_memory::MemoryAdapter;
 use portproof_ports::{Cursor, PageRequest, PortResult, Ports, TenantId};
 use proptest::{
     collection, option,
-    strategy::{BoxedStrategy, Strategy},
-    test_runner::{TestCaseError, TestError},
+    strategy::{BoxedStrategy, Strategy, ValueTree},
+    test_runner::TestRunner,
 };
 use tokio::{runtime::Handle, sync::watch, task::spawn_blocking};
 
@@ -23,6 +23,7 @@ use crate::{
     Checked, Context, Failure,
     difference::expected_and_got,
     lists::{DAMAGES, damaged},
+    runner::payload_text,
 };
 
 /// How many sequences a rule plays, unless `PORTPROOF_SEQUENCES` says otherwise.
@@ -59,6 +60,8 @@ enum Does<C> {
 /// What is played.
 #[derive(Clone, Debug)]
 struct Sequence<C> {
+    /// What its calls are made up in.
+    world: Size,
     /// In which way the id of the second tenant is like that of the first.
     alike: usize,
     steps: Vec<Step<C>>,
@@ -68,7 +71,7 @@ struct Sequence<C> {
 const ALIKE: usize = 3;
 
 fn made_up<C: Calls>() -> BoxedStrategy<Sequence<C>> {
-    let in_world = |size| {
+    let in_world = |size: Size| {
         let from_cursor = (lists::<C>(size), option::of(0..DAMAGES))
             .prop_map(|(list, damage)| Does::FromCursor(list, damage));
         let does = one_of(vec![
@@ -90,7 +93,8 @@ fn made_up<C: Calls>() -> BoxedStrategy<Sequence<C>> {
             collection::vec(begins, 0..=LONGEST / 5),
             collection::vec(step, 0..=LONGEST),
         )
-            .prop_map(|(alike, begins, steps)| Sequence {
+            .prop_map(move |(alike, begins, steps)| Sequence {
+                world: size,
                 alike,
                 steps: begins.into_iter().chain(steps).collect(),
             })
@@ -109,70 +113,194 @@ fn made_up<C: Calls>() -> BoxedStrategy<Sequence<C>> {
 ///
 /// # Errors
 ///
-/// With the fewest calls that were found to show it; the transcript holds them and nothing else.
+/// With the fewest calls that were found to show it; the transcript holds them and nothing else. A
+/// failure because the store did not answer is returned as it is: shrinking it would wait for the
+/// same timeouts again and again.
 pub async fn agree<C: Calls>(context: &Context<Ports>) -> Checked {
     C::offered(context.stores())?;
-    let plays = Arc::new(AtomicU32::new(0));
-    let Err(found) = search::<C>(context.clone(), Arc::clone(&plays)).await? else {
+    // Dropped with this call: then the thread stops, too.
+    let (_case, case_runs) = watch::channel(());
+    let mut search = Search {
+        context: context.clone(),
+        runtime: Handle::current(),
+        case_runs,
+        plays: 0,
+    };
+    // Searching is not async, since what proptest shrinks is bound to its thread.
+    let searching = spawn_blocking(move || search.run::<C>());
+    let found = searching
+        .await
+        .map_err(|error| Failure::new(format!("the search for a sequence failed: {error}")))??;
+    let Some(found) = found else {
         return Ok(());
     };
-    let (sequence, message) = found;
-    let end = format!(
-        "\n  (seed {}: the fewest calls of a random sequence that show it, found in {} plays)",
+    if found.failure.unavailable {
+        return Err(found.failure);
+    }
+    let mut end = format!(
+        "\n  (seed {}: the fewest calls of a random sequence that show it, found in {} plays",
         chosen_seed(),
-        plays.load(Ordering::Relaxed)
+        found.plays
     );
+    if let Some(why) = found.stopped {
+        end += &format!("; shrinking stopped: {why}");
+    }
+    end.push(')');
     // Once more, so that the transcript holds these calls only.
-    Err(match play(context, &sequence).await {
+    Err(match play(context, &found.sequence).await {
         Err(failure) => Failure {
             message: failure.message + &end,
             ..failure
         },
-        Ok(()) => Failure::new(format!("{message}{end}\n  (played once more, it did not)")),
+        Ok(()) => Failure::new(format!(
+            "{}{end}\n  (played once more, it did not)",
+            found.failure.message
+        )),
     })
 }
 
 /// A sequence that fails, and how.
-type Found<C> = Result<(), (Sequence<C>, String)>;
+struct Found<C> {
+    sequence: Sequence<C>,
+    failure: Failure,
+    /// How many sequences were played until it was found.
+    plays: u32,
+    /// Why shrinking came to an early end.
+    stopped: Option<String>,
+}
 
-/// Lets proptest look for a sequence that fails, and shrink it. Its searching is not async, so it
-/// happens on a thread of its own.
-async fn search<C: Calls>(
+/// What shrinking may take.
+struct Budget {
+    time: Duration,
+    ends: Instant,
+    /// The number of the last play.
+    plays: u32,
+}
+
+/// The search for a sequence that fails, on a thread of its own.
+struct Search {
     context: Context<Ports>,
-    plays: Arc<AtomicU32>,
-) -> Result<Found<C>, Failure> {
-    // Dropped with this call: then the thread stops, too.
-    let (_case, case_runs) = watch::channel(());
-    let runtime = Handle::current();
-    let searching = spawn_blocking(move || {
+    runtime: Handle,
+    case_runs: watch::Receiver<()>,
+    plays: u32,
+}
+
+impl Search {
+    /// Plays random sequences until one fails, and shrinks that.
+    fn run<C: Calls>(&mut self) -> Result<Option<Found<C>>, Failure> {
         let sequences = number_of("PORTPROOF_SEQUENCES");
-        let cases = sequences.and_then(|number| u32::try_from(number).ok());
-        let mut runner = runner(0, cases.unwrap_or(SEQUENCES), SHRINKING);
-        let played = runner.run(&made_up::<C>(), |sequence| {
-            plays.fetch_add(1, Ordering::Relaxed);
-            let mut case_runs = case_runs.clone();
-            runtime.block_on(async {
+        let sequences = sequences.and_then(|number| u32::try_from(number).ok());
+        let strategy = made_up::<C>();
+        let mut runner = runner(0);
+        for _ in 0..sequences.unwrap_or(SEQUENCES) {
+            // As proptest's own runner: each case from a source of its own.
+            runner = TestRunner::new_with_rng(runner.config().clone(), runner.new_rng());
+            let mut tree = strategy.new_tree(&mut runner).map_err(|reason| {
+                Failure::new(format!("no sequence could be generated: {reason}"))
+            })?;
+            let sequence = tree.current();
+            if let Err(failure) = self.play(&sequence) {
+                let mut found = Found {
+                    sequence,
+                    failure,
+                    plays: 0,
+                    stopped: None,
+                };
+                if !found.failure.unavailable && self.context.explains() {
+                    self.shrink(&mut found, &mut *tree);
+                }
+                found.plays = self.plays;
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks for fewer calls that fail: as proptest does, and then by leaving out each step.
+    fn shrink<C: Calls>(
+        &mut self,
+        found: &mut Found<C>,
+        tree: &mut dyn ValueTree<Value = Sequence<C>>,
+    ) {
+        let time = self.context.limit() / 2;
+        let budget = Budget {
+            time,
+            ends: Instant::now() + time,
+            plays: self.plays + SHRINKING,
+        };
+        let mut goes_on = tree.simplify();
+        while goes_on {
+            match self.fails(found, tree.current(), &budget) {
+                Some(true) => goes_on = tree.simplify(),
+                Some(false) => goes_on = tree.complicate(),
+                None => return,
+            }
+        }
+        for left_out in (0..found.sequence.steps.len()).rev() {
+            let mut fewer = found.sequence.clone();
+            fewer.steps.remove(left_out);
+            if self.fails(found, fewer, &budget).is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Plays a sequence that is simpler than what was found, and keeps it if it fails as well.
+    /// Answers whether it does, or `None` when shrinking must stop.
+    fn fails<C: Calls>(
+        &mut self,
+        found: &mut Found<C>,
+        simpler: Sequence<C>,
+        budget: &Budget,
+    ) -> Option<bool> {
+        if Instant::now() >= budget.ends {
+            found.stopped = Some(format!("it took {} s", budget.time.as_secs_f64()));
+            return None;
+        }
+        if self.plays >= budget.plays {
+            found.stopped = Some(format!("it took {SHRINKING} plays"));
+            return None;
+        }
+        match self.play(&simpler) {
+            Ok(()) => Some(false),
+            Err(failure) if failure.unavailable => {
+                found.stopped = Some("the store did not answer".to_owned());
+                None
+            }
+            Err(failure) => {
+                found.sequence = simpler;
+                found.failure = failure;
+                Some(true)
+            }
+        }
+    }
+
+    /// Plays a sequence, and keeps what it finds for when a later one does not come to its end.
+    fn play<C: Calls>(&mut self, sequence: &Sequence<C>) -> Checked {
+        self.plays += 1;
+        let (context, case_runs) = (&self.context, &mut self.case_runs);
+        let played = catch_unwind(AssertUnwindSafe(|| {
+            self.runtime.block_on(async {
                 tokio::select! {
-                    played = play(&context, &sequence) => {
-                        played.map_err(|failure| TestCaseError::fail(failure.message))
-                    }
-                    _ = case_runs.changed() => Err(TestCaseError::fail("the case has ended")),
+                    played = play(context, sequence) => played,
+                    _ = case_runs.changed() => Err(Failure {
+                        unavailable: true,
+                        ..Failure::new("the case has ended")
+                    }),
                 }
             })
+        }))
+        .unwrap_or_else(|panic| {
+            let text = payload_text(&*panic);
+            Err(Failure::new(format!("a call panicked: {text}")))
         });
-        match played {
-            Ok(()) => Ok(Ok(())),
-            Err(TestError::Fail(reason, sequence)) => {
-                Ok(Err((sequence, reason.message().to_owned())))
-            }
-            Err(TestError::Abort(reason)) => Err(Failure::new(format!(
-                "no sequences could be made up: {reason}"
-            ))),
+        if let Err(failure) = &played
+            && !failure.unavailable
+        {
+            self.context.transcript().keep_found(&failure.message);
         }
-    });
-    searching
-        .await
-        .map_err(|_| Failure::new("playing a sequence panicked"))?
+        played
+    }
 }
 
 /// A list that there is, or that was asked for last.
@@ -202,6 +330,12 @@ async fn play<C: Calls>(context: &Context<Ports>, sequence: &Sequence<C>) -> Che
     let tenants = tenants(context, sequence.alike)?;
     let reference = MemoryAdapter::new().ports();
     let handles = [context.stores(), context.second()];
+    let looks = |size| {
+        let looks = C::looks(size).into_iter();
+        looks.map(|look| settle(look, &tenants)).collect::<Vec<C>>()
+    };
+    // All that these calls can have stored.
+    let looks_at_theirs = looks(sequence.world);
     // The calls that were made, and through which handle.
     let mut made: Vec<(C, usize)> = Vec::new();
     let mut place = None;
@@ -222,8 +356,8 @@ async fn play<C: Calls>(context: &Context<Ports>, sequence: &Sequence<C>) -> Che
                 [(call.clone(), other)].into_iter().chain(last).collect()
             }
             Does::Look => {
-                for look in C::looks(Size::SEQUENCE) {
-                    compare(&reference, handles[handle], settle(look, &tenants)).await?;
+                for look in &looks_at_theirs {
+                    compare(&reference, handles[handle], look.clone()).await?;
                 }
                 continue;
             }
@@ -248,10 +382,12 @@ async fn play<C: Calls>(context: &Context<Ports>, sequence: &Sequence<C>) -> Che
         }
     }
     context.transcript().begin_afterwards();
-    for ports in [context.stores(), context.second()] {
-        for look in C::looks(Size::SEQUENCE) {
-            compare(&reference, ports, settle(look, &tenants)).await?;
-        }
+    // Through one handle also what was never stored, but is like what was.
+    for look in looks(Size::SEQUENCE) {
+        compare(&reference, context.stores(), look).await?;
+    }
+    for look in looks_at_theirs {
+        compare(&reference, context.second(), look).await?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What there is in a world so small that what is made up collides.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::LazyLock};
 
 use portproof_ports::{
     AttributeName, ClientId, CodeDigest, CodeKind, Counter, CredentialId, Document, Email,
@@ -266,26 +266,39 @@ impl Few for Document {
     const EVEN: bool = true;
 
     fn few(size: Size) -> Vec<Self> {
-        let documents = [
-            json!({}),
-            json!({"level": 2, "tags": ["Ä", null], "none": null}),
-            json!(null),
-            json!({"level": {"deep": false}, "wide": [9_007_199_254_740_993_i64, i64::MAX], "half": 0.5}),
-        ];
-        let first = documents.into_iter().take(size.ids);
-        let mut all: Vec<Self> = first
-            .filter_map(|document| Self::new(document).ok())
-            .collect();
-        if size.in_turn {
-            all.extend(Self::new(
-                json!({"face": "🙂", "nested": {"none": null}, "name": "v"}),
-            ));
-            // More than 64 KiB.
-            all.extend(Self::new(json!({"long": "long ".repeat(14_000)})));
-        }
-        all
+        let more = if size.in_turn {
+            &DOCUMENTS[PLAIN..]
+        } else {
+            &[]
+        };
+        DOCUMENTS
+            .iter()
+            .take(size.ids.min(PLAIN))
+            .chain(more)
+            .cloned()
+            .collect()
     }
 }
+
+/// How many of [`DOCUMENTS`] are small.
+const PLAIN: usize = 4;
+
+/// Documents, made once: clones share them.
+static DOCUMENTS: LazyLock<Vec<Document>> = LazyLock::new(|| {
+    let documents = [
+        json!({}),
+        json!({"level": 2, "tags": ["Ä", null], "none": null}),
+        json!(null),
+        json!({"level": {"deep": false}, "wide": [9_007_199_254_740_993_i64, i64::MAX], "half": 0.5}),
+        json!({"face": "🙂", "nested": {"none": null}, "name": "v"}),
+        // More than 64 KiB.
+        json!({"long": "long ".repeat(14_000)}),
+    ];
+    let valid = documents
+        .into_iter()
+        .filter_map(|document| Document::new(document).ok());
+    valid.collect()
+});
 
 impl Few for Identifier {
     const EVEN: bool = true;

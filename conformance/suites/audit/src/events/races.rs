@@ -1,15 +1,11 @@
 //! Appends at once: who wins, which numbers they get, and what a reader sees of them meanwhile.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
-
 use portproof_ports::{
     ErrorKind, Event,
     ExpectedHead::{Absent, Anything, At},
     PageRequest, Ports, Position,
 };
+use tokio::sync::watch;
 
 use super::{Events, batch, batch_of, ids, new_event, sequence, stream, subject_stream, told};
 use crate::{
@@ -244,44 +240,48 @@ const EACH: usize = 10;
 )]
 async fn a_tail_misses_nothing(w: &Events) -> Checked {
     const READERS: usize = 2;
+    /// How many events are appended in a round.
+    const ALL: usize = 2 * EACH * (RACERS - READERS);
     for round in 0..3 {
-        let written = Arc::new(AtomicUsize::new(0));
+        // How much was appended; closed when all writers have come to their end.
+        let (appended, appends) = watch::channel(0);
+        let mut writers: Vec<_> = (READERS..RACERS).map(|_| appended.clone()).collect();
+        drop(appended);
         let begin = w.log(&w.tenant).await?.last().map(|event| event.position);
         let begin = begin.unwrap_or(Position::START);
         let tails = race(RACERS, |racer| {
             let (store, tenant) = (w.handle(racer), w.tenant.clone());
-            let written = Arc::clone(&written);
+            let appended = if racer < READERS { None } else { writers.pop() };
+            let mut appends = appends.clone();
             async move {
-                if racer >= READERS {
-                    let mut done = Ok(());
+                if let Some(appended) = appended {
                     for number in 0..EACH {
                         let name = format!("{round}, {racer}, {number}");
                         let given = batch_of(&[&name, &format!("{name}, too")])?;
                         let to = stream(&format!("of racer {}", racer % 3))?;
-                        done = store
-                            .append(&tenant, &to, Anything, &given, START)
-                            .await
-                            .map(|_| ());
-                        if done.is_err() {
-                            break;
-                        }
+                        store.append(&tenant, &to, Anything, &given, START).await?;
+                        appended.send_modify(|appends| *appends += 1);
                     }
-                    // Also when it failed, so that the readers come to their end.
-                    written.fetch_add(1, Ordering::SeqCst);
-                    done?;
                     return Ok(None);
                 }
                 let page = PageRequest::first([3, 1000][racer])?;
                 let (mut tailed, mut last): (Vec<Event>, _) = (Vec::new(), begin);
                 loop {
-                    let is_last = written.load(Ordering::SeqCst) == RACERS - READERS;
-                    let page = store.read_all(&tenant, last, &page).await?;
-                    if page.items.is_empty() && is_last {
+                    let is_last = appends.changed().await.is_err();
+                    // To the end of the log, for each time that something was appended.
+                    loop {
+                        let page = store.read_all(&tenant, last, &page).await?;
+                        if page.items.is_empty() {
+                            break;
+                        }
+                        last = page.items.last().map_or(last, |event| event.position);
+                        tailed.extend(page.items);
+                        holds(tailed.len() < 2 * ALL, "a log comes to an end")?;
+                        tokio::task::yield_now().await;
+                    }
+                    if is_last {
                         return Ok::<_, Failure>(Some(tailed));
                     }
-                    last = page.items.last().map_or(last, |event| event.position);
-                    tailed.extend(page.items);
-                    tokio::task::yield_now().await;
                 }
             }
         })
@@ -289,11 +289,7 @@ async fn a_tail_misses_nothing(w: &Events) -> Checked {
         let log = w.log(&w.tenant).await?;
         let after = log.iter().filter(|event| event.position > begin);
         let new: Vec<Event> = after.cloned().collect();
-        equal(
-            "how many events were appended",
-            &new.len(),
-            &(2 * EACH * (RACERS - READERS)),
-        )?;
+        equal("how many events were appended", &new.len(), &ALL)?;
         for tail in tails {
             if let Some(tailed) = tail? {
                 holds(

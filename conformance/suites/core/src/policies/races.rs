@@ -2,12 +2,13 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicUsize, Ordering},
 };
 
 use portproof_ports::{
     ErrorKind, Expected, PageRequest, PolicyStore, PortResult, Ports, TenantId, Version,
 };
+use tokio::sync::watch;
 
 use super::{
     Book,
@@ -132,17 +133,21 @@ async fn retried_changes_are_all_there(w: &Book) -> Checked {
 }
 
 async fn all_are_added<K: Kind>(w: &Book) -> Checked {
+    /// More attempts than any of them needs: with each that fails another one has succeeded.
+    const MOST_ATTEMPTS: usize = 4 * RACERS;
     let answers = race(RACERS, |racer| {
         let (store, tenant) = (w.handle(racer), w.tenant.clone());
         async move {
             let id = K::id("subject")?;
+            let mut attempt = 0;
             loop {
+                attempt += 1;
                 let stored = some("the subject", K::get(&*store, &tenant, &id).await?)?;
                 let seen = Expected::Version(stored.version);
                 let mut draft = stored.draft;
                 K::add(&mut draft, &format!("racer {racer}"))?;
                 let answer = K::save(&*store, &tenant, seen, draft, minute(1)).await;
-                if !is_stale(&answer) {
+                if !is_stale(&answer) || attempt == MOST_ATTEMPTS {
                     return answer.map(drop).map_err(Failure::from);
                 }
             }
@@ -219,19 +224,19 @@ async fn seen_whole<K: Kind>(w: &Book) -> Checked {
     let odd = K::subject(w).draft.clone();
     let even = K::bare("subject")?;
     let reading = Arc::new(AtomicUsize::new(RACERS - 1));
-    let writing = Arc::new(AtomicBool::new(true));
+    // How often it was saved; closed when the writer has come to its end.
+    let (saved, saves) = watch::channel(0);
+    let mut saved = Some(saved);
     let answers = race(RACERS, |racer| {
         let (store, tenant) = (w.handle(racer), w.tenant.clone());
-        let (reading, writing) = (Arc::clone(&reading), Arc::clone(&writing));
+        let (reading, saves, saved) = (Arc::clone(&reading), saves.clone(), saved.take());
         let (odd, even) = (odd.clone(), even.clone());
         async move {
             let drafts = [&even, &odd];
-            if racer == 0 {
-                let saved = save_while::<K>(&reading, &*store, &tenant, drafts).await;
-                writing.store(false, Ordering::Relaxed);
-                return saved;
+            if let Some(saved) = saved {
+                return save_while::<K>(&reading, saved, &*store, &tenant, drafts).await;
             }
-            let read = read_while::<K>(&writing, &*store, &tenant, drafts).await;
+            let read = read_while::<K>(saves, &*store, &tenant, drafts).await;
             reading.fetch_sub(1, Ordering::Relaxed);
             read
         }
@@ -244,6 +249,7 @@ async fn seen_whole<K: Kind>(w: &Book) -> Checked {
 /// reads.
 async fn save_while<K: Kind>(
     reading: &AtomicUsize,
+    saved: watch::Sender<usize>,
     store: &dyn PolicyStore,
     tenant: &TenantId,
     [even, odd]: [&K::Draft; 2],
@@ -252,6 +258,7 @@ async fn save_while<K: Kind>(
     for _ in 0..1000 {
         for draft in [even, odd] {
             K::save(store, tenant, Expected::Anything, draft.clone(), minute(1)).await?;
+            saved.send_modify(|saves| *saves += 1);
             // For stores that answer without waiting.
             tokio::task::yield_now().await;
         }
@@ -262,32 +269,36 @@ async fn save_while<K: Kind>(
     Ok(())
 }
 
-/// Reads the subject, from the list and by its id, until it has changed a few times, and fails
-/// unless each version says what it is to say.
+/// Reads the subject, from the list and by its id, a few times for each save, until it has changed a
+/// few times; fails unless each version says what it is to say.
 async fn read_while<K: Kind>(
-    writing: &AtomicBool,
+    mut saves: watch::Receiver<usize>,
     store: &dyn PolicyStore,
     tenant: &TenantId,
     drafts: [&K::Draft; 2],
 ) -> Checked {
+    /// How often it is read for each save, at most.
+    const READS: usize = 4;
     let id = K::id("subject")?;
     let (mut last, mut changes) = (Version::FIRST, 0);
-    while changes < 6 && writing.load(Ordering::Relaxed) {
-        let page = K::list(store, tenant, PageRequest::first(10)?).await?;
-        let mut listed = page.items.into_iter();
-        let listed = listed.find(|record| *K::id_of(&record.draft) == id);
-        for found in [listed, K::get(store, tenant, &id).await?] {
-            let found = some("what is being saved", found)?;
-            let expected = drafts[usize::from(found.version.get() % 2 == 1)];
-            equal(
-                "what is being saved, at this version",
-                &&found.draft,
-                &expected,
-            )?;
-            changes += usize::from(found.version != last);
-            last = found.version;
+    while changes < 6 && saves.changed().await.is_ok() {
+        for _ in 0..READS {
+            let page = K::list(store, tenant, PageRequest::first(10)?).await?;
+            let mut listed = page.items.into_iter();
+            let listed = listed.find(|record| *K::id_of(&record.draft) == id);
+            for found in [listed, K::get(store, tenant, &id).await?] {
+                let found = some("what is being saved", found)?;
+                let expected = drafts[usize::from(found.version.get() % 2 == 1)];
+                equal(
+                    "what is being saved, at this version",
+                    &&found.draft,
+                    &expected,
+                )?;
+                changes += usize::from(found.version != last);
+                last = found.version;
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
     }
     Ok(())
 }

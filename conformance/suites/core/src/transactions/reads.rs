@@ -2,16 +2,16 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicUsize, Ordering},
 };
 
 use portproof_ports::{
     Document, PageRequest, PortError, Ports, Tenant, TenantDraft, TenantId, TenantStore, Text,
     in_transaction,
 };
-use tokio::task::yield_now;
+use tokio::{sync::watch, task::yield_now};
 
-use super::Bundle;
+use super::{Bundle, Probe};
 use crate::{
     Case, Checked, Failure, cases,
     check::{equal, holds, some},
@@ -202,68 +202,73 @@ async fn repeatable(w: &Bundle) -> Checked {
 async fn all_or_nothing(w: &Bundle) -> Checked {
     /// How many transactions are looked at, every second of which is rolled back.
     const ROUNDS: usize = 24;
-    let round = Arc::new(AtomicUsize::new(0));
-    let over = Arc::new(AtomicBool::new(false));
+    /// How often each reader looks for each step of the writer, at most.
+    const LOOKS: usize = 3;
+    /// How many readers there are.
+    const READERS: usize = 3;
+    /// How often the writer lets others run after a step, at most: where readers wait for the
+    /// transaction, they look after its end.
+    const PAUSES: usize = 64;
+    // The number of the round; the readers look once more for each step of the writer.
+    let (step, steps) = watch::channel(0);
+    let looks = Arc::new(AtomicUsize::new(0));
     let few = &w.few();
     let readers: Vec<_> = [&w.second, &w.second, &w.first]
         .into_iter()
         .map(|ports| {
             let (ports, tenant, probes) = (Arc::clone(ports), w.tenant.clone(), few.clone());
-            let (round, over) = (Arc::clone(&round), Arc::clone(&over));
+            let (mut steps, looks) = (steps.clone(), Arc::clone(&looks));
             tokio::spawn(async move {
-                while !over.load(Ordering::SeqCst) {
-                    let number = round.load(Ordering::SeqCst);
-                    let name = format!("round {number}");
-                    // What was seen in one port must be seen in all that are looked at later.
-                    let mut seen = None;
-                    for probe in probes.iter().chain(probes.first()) {
-                        let views = probe.look(&ports, &tenant, &name).await?;
-                        // The reads of one look are not of one moment.
-                        let is_seen = views.iter().any(Option::is_some);
-                        if is_seen && number % 2 == 1 {
-                            return Err(Failure::new(format!(
-                                "expected that nothing is seen of a transaction that is rolled back, got {views:?}"
-                            )));
-                        }
-                        if let (Some(port), true) = (seen, views.iter().any(Option::is_none)) {
-                            return Err(Failure::new(format!(
-                                "expected that {name:?} is seen in {} once it is in {port}, got {views:?}",
-                                probe.port()
-                            )));
-                        }
-                        if is_seen {
-                            seen = Some(probe.port());
-                        }
+                while steps.changed().await.is_ok() {
+                    for _ in 0..LOOKS {
+                        let number = *steps.borrow_and_update();
+                        sees_all_or_nothing(&ports, &tenant, &probes, number).await?;
+                        looks.fetch_add(1, Ordering::SeqCst);
+                        yield_now().await;
                     }
-                    yield_now().await;
                 }
                 Ok(())
             })
         })
         .collect();
+    let pause = || async {
+        let enough = looks.load(Ordering::SeqCst) + READERS * LOOKS;
+        for _ in 0..PAUSES {
+            if looks.load(Ordering::SeqCst) >= enough {
+                break;
+            }
+            yield_now().await;
+        }
+    };
     let mut written = Ok(());
     for number in 0..ROUNDS {
-        round.store(number, Ordering::SeqCst);
-        written = in_transaction(&w.first, |inside| async move {
-            for probe in few {
-                let name = format!("round {number}");
-                probe.write(&inside, &w.tenant, &name).await?;
-                for _ in 0..8 {
-                    yield_now().await;
+        written = in_transaction(&w.first, |inside| {
+            let (step, pause) = (&step, &pause);
+            async move {
+                for (place, probe) in few.iter().enumerate() {
+                    let name = format!("round {number}");
+                    probe.write(&inside, &w.tenant, &name).await?;
+                    step.send_replace(number);
+                    // After the last one they look while it commits.
+                    if place + 1 < few.len() {
+                        pause().await;
+                    }
                 }
+                if number % 2 == 1 {
+                    return Err(Failure::new("meant"));
+                }
+                Ok(())
             }
-            if number % 2 == 1 {
-                return Err(Failure::new("meant"));
-            }
-            Ok(())
         })
         .await;
+        step.send_replace(number);
+        pause().await;
         if written.is_ok() == (number % 2 == 1) {
             break;
         }
         written = Ok(());
     }
-    over.store(true, Ordering::SeqCst);
+    drop(step);
     for reader in readers {
         let read: Checked = reader
             .await
@@ -279,4 +284,36 @@ async fn all_or_nothing(w: &Bundle) -> Checked {
         }
     }
     w.goes_on("afterwards").await
+}
+
+/// Looks at the record of a round in each port, and in the first once more: what was seen in one must
+/// be seen in all that are looked at later, and nothing of a round that is rolled back.
+async fn sees_all_or_nothing(
+    ports: &Ports,
+    tenant: &TenantId,
+    probes: &[&'static dyn Probe],
+    number: usize,
+) -> Checked {
+    let name = format!("round {number}");
+    let mut seen = None;
+    for probe in probes.iter().chain(probes.first()) {
+        let views = probe.look(ports, tenant, &name).await?;
+        // The reads of one look are not of one moment.
+        let is_seen = views.iter().any(Option::is_some);
+        if is_seen && number % 2 == 1 {
+            return Err(Failure::new(format!(
+                "expected that nothing is seen of a transaction that is rolled back, got {views:?}"
+            )));
+        }
+        if let (Some(port), true) = (seen, views.iter().any(Option::is_none)) {
+            return Err(Failure::new(format!(
+                "expected that {name:?} is seen in {} once it is in {port}, got {views:?}",
+                probe.port()
+            )));
+        }
+        if is_seen {
+            seen = Some(probe.port());
+        }
+    }
+    Ok(())
 }

@@ -244,6 +244,7 @@ async fn walk_survives_removals(w: &Houses) -> Checked {
         }
         page = w.members(first.following(cursor)).await?;
         walked.extend(page.items.clone());
+        holds(walked.len() < 100, "a walk comes to an end")?;
     }
     equal("the members that were walked", &walked, &expected.members)?;
 
@@ -255,6 +256,7 @@ async fn walk_survives_removals(w: &Houses) -> Checked {
         }
         page = w.invitations(first.following(cursor)).await?;
         walked.extend(page.items.clone());
+        holds(walked.len() < 100, "a walk comes to an end")?;
     }
     equal(
         "the invitations that were walked",
@@ -280,6 +282,7 @@ async fn walk_survives_removals(w: &Houses) -> Checked {
         }
         page = w.list(first.following(cursor)).await?;
         walked.extend(page.items.clone());
+        holds(walked.len() < 100, "a walk comes to an end")?;
     }
     equal(
         "the organizations that were walked",

@@ -466,7 +466,7 @@ mod tests {
     use portproof_memory::MemoryAdapter;
 
     use super::*;
-    use crate::model::looked;
+    use crate::model::{Look, looked, looked_as_far};
 
     #[test]
     fn every_port_has_a_filler() {
@@ -486,5 +486,30 @@ mod tests {
         for (before, after) in before.iter().zip(&after) {
             assert_ne!(before, after, "{} is as it was", before.0);
         }
+    }
+
+    /// A look further than at the ids that a tenant is filled with shows no more of it.
+    #[tokio::test]
+    async fn a_look_shows_all_that_is_filled() {
+        let ports = MemoryAdapter::new().ports();
+        let [full, empty] = ["acme", "nobody"].map(|id| TenantId::new(id).unwrap());
+        fill(&ports, &full).await.unwrap();
+        let far = |ids| usize::max(ids, 6);
+        let nothing = looked_as_far(&ports, &empty, far).await.unwrap();
+        let all = looked_as_far(&ports, &full, far).await.unwrap();
+        let seen = looked(&ports, &full).await.unwrap();
+        let lines = |look: &Look| -> Vec<String> {
+            let ports = look.iter();
+            ports
+                .flat_map(|(port, lines)| lines.iter().map(move |line| format!("{port}: {line}")))
+                .collect()
+        };
+        let (nothing, seen) = (lines(&nothing), lines(&seen));
+        let mut found = 0;
+        for line in lines(&all) {
+            found += usize::from(!nothing.contains(&line));
+            assert!(nothing.contains(&line) || seen.contains(&line), "{line}");
+        }
+        assert!(found > 40, "{found}");
     }
 }

@@ -76,7 +76,8 @@ impl World for Full {
             context,
         };
         // So that the caches of both handles have it.
-        world.is_full(&world.tenant).await?;
+        let again = looked(world.context.second(), &world.tenant).await?;
+        world.same("all that a tenant was filled with", &again, &world.full)?;
         Ok(world)
     }
 

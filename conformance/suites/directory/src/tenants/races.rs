@@ -121,7 +121,8 @@ async fn purges_count_each_once(w: &Full) -> Checked {
             loop {
                 let gone = store.purge(&tenant, 20).await?;
                 removed += gone;
-                if gone < 20 {
+                // The sum below fails when there are more.
+                if gone < 20 || removed > records {
                     return Ok::<u64, Failure>(removed);
                 }
             }
