@@ -155,7 +155,7 @@ async fn a_slow_adapter_is_not_broken() {
         store.call(call).await
     }))
     .await;
-    assert!(report.is_green());
+    assert!(report.is_green(), "{report}");
 }
 
 #[tokio::test]
@@ -260,7 +260,7 @@ async fn a_profile_is_claimed_by_name() {
     claimed.manifest = claimed.manifest.profile(Profile::Oauth);
     let report = verdicts(claimed).await;
     expect(&report, Held, Held);
-    assert!(report.is_green());
+    assert!(report.is_green(), "{report}");
 }
 
 /// Whoever has the core ports need not know that there are profiles.
@@ -290,7 +290,7 @@ async fn an_adapter_of_the_core_claims_nothing_else() {
     }
 
     let report = portproof::check(Core).await;
-    assert!(report.is_green());
+    assert!(report.is_green(), "{report}");
     let codes = report.outcomes.iter().filter(|o| o.port() == "codes");
     assert!(codes.clone().all(|outcome| outcome.verdict == NotClaimed));
     assert!(codes.count() > 50);

@@ -5,6 +5,7 @@
 //! no clock it makes no difference by how much.
 
 use std::{
+    fmt,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -26,8 +27,9 @@ use crate::{
     transactions::probes::{PROBES, Probe, Views, role},
 };
 
-/// Days from 1970 to where the records of long ago are.
-const LONG_PAST: u16 = 400;
+/// Days from 1970 to where the records of long ago are: no number of theirs but an instant is
+/// [`NEAR`] it.
+const LONG_PAST: u16 = 3_000;
 /// Years from 1970 to where the records of the future are.
 const FAR_AHEAD: i64 = 7_000;
 /// Instants that are no further than this from the world's own are moved.
@@ -117,7 +119,7 @@ async fn time_is_an_argument(context: &Context<Ports>, probe: &'static dyn Probe
     for at in [long_past, Timestamp::from_micros(years)?] {
         let told = match views(context, probe, at).await {
             Ok(got) if got == expected => continue,
-            Ok(got) => expected_and_got(&expected, &got),
+            Ok(got) => expected_and_got(&shown(&expected), &shown(&got)),
             Err(error) => {
                 let failure = Failure::from(error);
                 if failure.unavailable {
@@ -155,6 +157,20 @@ async fn views(context: &Context<Ports>, probe: &dyn Probe, at: Timestamp) -> Po
     let views = probe.look(&moved, &tenant, "subject").await?;
     let without = |view: String| view.replace(tenant.as_str(), "");
     Ok(views.into_iter().map(|view| view.map(without)).collect())
+}
+
+/// A view as it is: what shows a text in quotes escapes those in it.
+struct Shown<'a>(&'a str);
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+fn shown(views: &Views) -> Vec<Option<Shown<'_>>> {
+    let shown = views.iter().map(|view| view.as_deref().map(Shown));
+    shown.collect()
 }
 
 /// A tenant that is not like any other: a context hands out alike ones in threes.
