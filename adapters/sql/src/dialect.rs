@@ -1,6 +1,6 @@
 //! The few words in which the databases differ.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::OnceLock};
 
 use crate::{backend::Isolation, schema::Declared};
 
@@ -150,5 +150,29 @@ impl Dialect {
             (self, declared),
             (Self::Postgres, _) | (Self::Sqlite, Declared::Index { .. })
         )
+    }
+}
+
+/// A statement's text, put together once for each dialect.
+#[derive(Debug)]
+pub(crate) struct Texts([OnceLock<String>; 2]);
+
+impl Texts {
+    pub(crate) const fn new() -> Self {
+        Self([OnceLock::new(), OnceLock::new()])
+    }
+
+    /// The dialect's text, which is `make`'s.
+    pub(crate) fn get(
+        &'static self,
+        dialect: Dialect,
+        make: impl FnOnce() -> String,
+    ) -> &'static str {
+        let [postgres, sqlite] = &self.0;
+        let text = match dialect {
+            Dialect::Postgres => postgres,
+            Dialect::Sqlite => sqlite,
+        };
+        text.get_or_init(make)
     }
 }

@@ -8,7 +8,7 @@ use portproof_ports::{
 
 use crate::{
     database::{Database, TRIES, not_written, unsettled},
-    dialect::Dialect,
+    dialect::{Dialect, Texts},
     paging::List,
     value::{Row, values},
 };
@@ -116,12 +116,16 @@ impl SessionStore for SqlSessionStore {
         id: &SessionDigest,
         now: Timestamp,
     ) -> PortResult<Option<Session>> {
-        let sql = format!(
-            "UPDATE auth_sessions SET {} WHERE tenant = $1 AND id = $2 AND expires_at > $3 \
-             RETURNING {}",
-            seen(self.0.dialect()),
-            columns!()
-        );
+        static TOUCH: Texts = Texts::new();
+        let dialect = self.0.dialect();
+        let sql = TOUCH.get(dialect, || {
+            format!(
+                "UPDATE auth_sessions SET {} WHERE tenant = $1 AND id = $2 AND expires_at > $3 \
+                 RETURNING {}",
+                seen(dialect),
+                columns!()
+            )
+        });
         let touched = self
             .0
             .write_row("session", sql, values![tenant, id, now])
@@ -167,12 +171,16 @@ impl SessionStore for SqlSessionStore {
             let live = self.get(tenant, old, now).await?;
             return live.map_or(Ok(None), |_| Err(PortError::already_exists("session")));
         }
-        let sql = format!(
-            "UPDATE auth_sessions SET id = $4, {} \
-             WHERE tenant = $1 AND id = $2 AND expires_at > $3 RETURNING {}",
-            seen(self.0.dialect()),
-            columns!()
-        );
+        static ROTATE: Texts = Texts::new();
+        let dialect = self.0.dialect();
+        let sql = ROTATE.get(dialect, || {
+            format!(
+                "UPDATE auth_sessions SET id = $4, {} \
+                 WHERE tenant = $1 AND id = $2 AND expires_at > $3 RETURNING {}",
+                seen(dialect),
+                columns!()
+            )
+        });
         let values = values![tenant, old, now, new];
         let rotated = self.0.write_row("session", sql, values).await?;
         rotated.as_ref().map(session).transpose()

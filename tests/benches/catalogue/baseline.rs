@@ -73,8 +73,7 @@ fn worse(baseline: &Ratios, measured: &Ratios) -> Vec<String> {
         } else {
             before / now
         };
-        // Also when one of them is no number.
-        if !(change <= 1.0 + TOLERANCE) {
+        if change.is_nan() || change > 1.0 + TOLERANCE {
             worse.push(format!("{name} is {now:.2}, and was {before:.2}"));
         }
     }

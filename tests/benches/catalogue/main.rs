@@ -15,7 +15,7 @@ use portproof_tests::{Memory, Place, Postgres, Sqlite};
 
 use crate::tape::{Recording, Tape};
 
-/// Runs of each adapter, and replays; the medians count.
+/// Runs of each adapter, and replays, unless `--runs` says otherwise; the medians count.
 const RUNS: usize = 3;
 /// How many cases run concurrently.
 const AT_ONCE: usize = 8;
@@ -56,19 +56,20 @@ async fn measure() -> Opened<Ratios> {
             println!("{name:<32} {value:.2}");
         }
     }
+    let runs = option("--runs").map_or(Ok(RUNS), |runs| runs.parse())?;
     println!(
-        "medians of {RUNS} runs and of {RUNS} replays; of the processor: this process's alone"
+        "medians of {runs} runs and of {runs} replays; cores: the time of this process on them"
     );
     println!(
-        "adapter    rules   calls  calls a rule   run s  replay s  overhead  of the processor  \
-         rules in 1000 replayed calls"
+        "adapter    rules   calls  calls a rule  run s  (cores)  replay s  (cores)  overhead  \
+         (cores)  rules in 1000 replayed calls"
     );
     if is_wanted("memory") {
-        measured("memory", async || Ok(Memory), &mut ratios).await?;
+        measured("memory", async || Ok(Memory), runs, &mut ratios).await?;
     }
     if is_wanted("sqlite") {
         let target = async || Ok(Sqlite::temporary()?);
-        measured("sqlite", target, &mut ratios).await?;
+        measured("sqlite", target, runs, &mut ratios).await?;
     }
     if is_wanted("postgres") {
         let server = portproof_database::postgres().await?;
@@ -76,7 +77,7 @@ async fn measure() -> Opened<Ratios> {
             let database = server.fresh_database().await?;
             Ok(Postgres::new(Place::Url(database)))
         };
-        measured("postgres", target, &mut ratios).await?;
+        measured("postgres", target, runs, &mut ratios).await?;
     }
     Ok(ratios)
 }
@@ -127,6 +128,7 @@ fn processor_seconds() -> Opened<f64> {
 async fn measured<T: Target>(
     name: &str,
     target: impl AsyncFn() -> Opened<T>,
+    times: usize,
     ratios: &mut Ratios,
 ) -> Opened<()> {
     let tape = Tape::default();
@@ -136,7 +138,7 @@ async fn measured<T: Target>(
     let taped = cases.iter().map(|calls| calls.len()).sum();
 
     let (mut runs, mut replays) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
+    for _ in 0..times.max(1) {
         let store = target().await?;
         runs.push(Took::by(run(name, store)).await?.0);
         let store = Arc::new(target().await?);
@@ -148,13 +150,15 @@ async fn measured<T: Target>(
         median(&replays, Took::seconds_a_call),
     );
     let overhead = run.seconds_a_call() / replay.seconds_a_call();
-    let by_processor = median(&runs, Took::processor_a_call).processor_a_call()
-        / median(&replays, Took::processor_a_call).processor_a_call();
+    let [run_cores, replay_cores] =
+        [&runs, &replays].map(|all| median(all, Took::processor_a_call));
+    let overhead_cores = run_cores.processor_a_call() / replay_cores.processor_a_call();
     let calls_a_rule = run.calls as f64 / rules as f64;
     let rate = rules as f64 / run.seconds * (1_000.0 * replay.seconds_a_call());
     println!(
-        "{name:<9} {rules:>6} {:>7} {calls_a_rule:>13.1} {:>7.2} {:>9.2} {overhead:>9.2} {by_processor:>17.2} {rate:>29.2}",
-        run.calls, run.seconds, replay.seconds
+        "{name:<9} {rules:>6} {:>7} {calls_a_rule:>13.1} {:>6.2} {:>8.2} {:>9.2} {:>8.2} \
+         {overhead:>9.2} {overhead_cores:>8.2} {rate:>29.2}",
+        run.calls, run.seconds, run_cores.processor, replay.seconds, replay_cores.processor
     );
     for (what, value) in [
         ("calls_a_rule", calls_a_rule),

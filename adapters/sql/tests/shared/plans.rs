@@ -89,9 +89,11 @@ pub(crate) async fn plans(backend: impl Backend, explain: &'static str) -> Plans
     let sealing = sealing.await.unwrap();
     let counts = Counts::default();
     let ports = portproof_sql::ports(&database, Some(&sealing)).wrapped(&counts);
-    // Races and random sequences run the statements of the other rules, only more often.
+    // Races, random sequences and calls that are dropped run the statements of the other rules, only
+    // more often.
+    const REPEATED: [&str; 3] = ["::random::", "race", "::cancelled_"];
     let mut rules: Vec<_> = catalogue().iter().map(|rule| rule.id.to_owned()).collect();
-    rules.retain(|id| !id.contains("::random::") && !id.contains("race"));
+    rules.retain(|id| !REPEATED.iter().any(|part| id.contains(part)));
     let selection = Selection {
         rules,
         ..Selection::default()

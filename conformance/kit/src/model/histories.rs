@@ -77,8 +77,10 @@ pub async fn are_linearizable<C: Calls>(context: &Context<Ports>) -> Checked {
     Ok(())
 }
 
-/// For each round the calls before a race, and those of the race.
-fn made_up<C: Calls>(rounds: u64) -> Result<Vec<(Vec<C>, Vec<C>)>, Failure> {
+/// The calls before a race, and those of the race.
+type Round<C> = (Vec<C>, Vec<C>);
+
+fn made_up<C: Calls>(rounds: u64) -> Result<Vec<Round<C>>, Failure> {
     let any = C::any(Size::RACE);
     let calls = |range| collection::vec(any.clone(), range);
     let strategy = (calls(BEFORE), calls(RACERS..=RACERS));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use portproof_ports::{ErrorKind, Expected, PortError, PortResult, Ports, RoleId, in_transaction};
+use tokio::task::yield_now;
 
 use super::{Bundle, probes::role};
 use crate::{
@@ -110,6 +111,8 @@ async fn no_lost_update(w: &Bundle) -> Checked {
                         let stored = policies.get_role(&tenant, &id).await?;
                         let stored = stored.ok_or(PortError::not_found("role"))?;
                         let count: usize = stored.draft.name.as_str().parse().unwrap_or(0);
+                        // So that transactions overlap where no call waits.
+                        yield_now().await;
                         policies
                             .save_role(&tenant, Expected::Anything, role(&own, "own")?, START)
                             .await?;
