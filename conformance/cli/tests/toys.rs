@@ -317,7 +317,7 @@ fn reported(ran: &Ran, counts: [usize; 5]) -> Result<(), Failed> {
     let closed = closed.map(|cause| format!("error: {}: {}\n", ran.report.adapter, cause.text));
     // Nothing is known of an adapter whose store could not be opened.
     if let Some(closed) = &closed {
-        (says, code) = (vec![closed], 2);
+        (says, code) = (vec![&**closed], 2);
     }
     for text in says {
         if !said.contains(text) {
