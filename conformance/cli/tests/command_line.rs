@@ -333,8 +333,9 @@ async fn a_server_that_dies_is_told_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let url = format!("{before}@127.0.0.1:{port}/{rest}");
-    let (user, _) = before.rsplit_once(':').unwrap();
-    let given = format!("{user}@127.0.0.1:{port}/{rest}");
+    let (scheme, user) = before.split_once("://").unwrap();
+    let user = user.split(':').next().unwrap();
+    let given = format!("{scheme}://{user}@127.0.0.1:{port}/{rest}");
     let proxy = tokio::spawn(hang_up_after(listener, address.to_owned(), 200_000));
     let run = tokio::task::spawn_blocking(move || {
         let mut command = portproof(&["run", "--adapter", &url, "--port", "session"]);
