@@ -21,6 +21,11 @@ fn main() -> ExitCode {
             broken(&run(Runner::CargoTest, "broken", &[])?)
         }),
         Trial::test("no_store_is_opened_to_list_the_rules", list),
+        Trial::test(
+            "a_rule_that_is_not_claimed_says_so_when_it_is_chosen",
+            chosen,
+        ),
+        Trial::test("a_waiver_of_no_rule_fails_a_filtered_run", waived_in_vain),
         needs_nextest(Trial::test(
             "a_strangers_adapter_is_green_under_nextest",
             || {
@@ -137,6 +142,40 @@ fn list() -> Result<(), Failed> {
         if found != 1 {
             return Err(format!("{begins:?} is one line, got {found} in {text}").into());
         }
+    }
+    Ok(())
+}
+
+/// What was chosen by its whole name, or by a part of it, and is no test.
+fn chosen() -> Result<(), Failed> {
+    for filter in [&["--exact", "codes::ready::answers"][..], &["codes::ready"]] {
+        let command = ["test", "--locked", "--test", "conformance", "--"];
+        let verdicts = tempfile::tempdir()?;
+        let output = cargo(&[&command, filter].concat())
+            .env("PORTPROOF_VERDICTS", verdicts.path())
+            .output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if !said.contains("codes::ready::answers is not claimed: the manifest does not claim") {
+            return Err(format!("{filter:?} does not say why nothing ran: {said}").into());
+        }
+    }
+    Ok(())
+}
+
+/// A run of one rule, which holds, of a manifest that waives a rule that there is not.
+fn waived_in_vain() -> Result<(), Failed> {
+    let command = ["test", "--locked", "--test", "toys", "--", "counter::count"];
+    let verdicts = tempfile::tempdir()?;
+    let output = cargo(&command)
+        .env("PORTPROOF_VERDICTS", verdicts.path())
+        .env("PORTPROOF_TOY", "waiving nothing")
+        .output()?;
+    let said = String::from_utf8_lossy(&[&*output.stdout, &*output.stderr].concat()).into_owned();
+    if output.status.success() || !said.contains("which is not a rule") {
+        return Err(format!("expected that it fails because of the waiver: {said}").into());
+    }
+    if !said.contains("1 passed; 0 failed") {
+        return Err(format!("expected that the rule itself holds: {said}").into());
     }
     Ok(())
 }

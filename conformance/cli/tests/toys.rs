@@ -312,12 +312,21 @@ fn reported(ran: &Ran, counts: [usize; 5]) -> Result<(), Failed> {
     let reports = ran.report.broken();
     let mut says: Vec<&str> = reports.filter_map(|one| one.failure.as_deref()).collect();
     says.push(&last);
+    let mut code = i32::from(broken + waived + not_run > 0);
+    let closed = ran.report.not_opened();
+    let closed = closed.map(|cause| format!("error: {}: {}\n", ran.report.adapter, cause.text));
+    // Nothing is known of an adapter whose store could not be opened.
+    if let Some(closed) = &closed {
+        (says, code) = (vec![&**closed], 2);
+    }
     for text in says {
         if !said.contains(text) {
             return Err(format!("expected that the report says {text:?}; got {said}").into());
         }
     }
-    let code = i32::from(broken + waived + not_run > 0);
+    if closed.is_some() && said.contains(" held") {
+        return Err(format!("expected no table, got {said}").into());
+    }
     if output.status.code() == Some(code) {
         return Ok(());
     }
