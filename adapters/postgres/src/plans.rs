@@ -1,5 +1,5 @@
 //! That no statement of the stores looks at more than a tenant's rows, and none at more of them than
-//! it needs, whoever has many.
+//! it needs, where some have many.
 
 #[path = "../../../tests/benches/scale/rows.rs"]
 #[expect(dead_code, reason = "the benchmark also finds the rows again")]

@@ -142,7 +142,9 @@ impl<T: Target> Stage<T> {
                 let Some(transactions) = stores.and_then(|stores| stores.transactions) else {
                     return;
                 };
-                if let Ok(transaction) = transactions.begin().await {
+                let begun = transactions.begin().await;
+                // One that was dropped while it began may have begun sooner now: it ends all the same.
+                if let (Ok(transaction), None) = (begun, call.dropped_after) {
                     let open = Open {
                         stores: Stores::of(transaction.ports()),
                         transaction: Some(transaction),

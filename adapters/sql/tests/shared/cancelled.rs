@@ -206,7 +206,7 @@ pub(crate) const AT_ONCE: usize = 24;
 
 /// On a pool of one connection: a driver that is right holds all of the [`rules`], and one that leaks breaks those about
 /// transactions, which must be found out of it. `driver` makes one for the database of this number,
-/// which lets statements wait for locks as long as it is told.
+/// which lets statements wait for locks for so long.
 pub(crate) async fn cancelled_calls_leave_nothing<D: Driver>(
     driver: impl AsyncFn(usize, Duration) -> D,
 ) {

@@ -142,7 +142,7 @@ fn outlives(way: Way) -> Outcome {
         "the second process got another server".into()
     })?;
     first.kill();
-    // Longer than a supervisor in haste waits when nobody is there.
+    // Longer than a supervisor in haste waits without users.
     std::thread::sleep(Duration::from_secs(7));
     block_on(ask(&url, "select 'here'")).map(drop)
 }

@@ -1,10 +1,10 @@
 //! The runner on toys with a short limit: what hangs, and what was found before that.
 
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use portproof_memory::MemoryAdapter;
 use portproof_ports::{
-    Port, PortError, PortResult, SessionStore, SessionStoreAnswer as Answer,
+    Port, PortError, PortResult, Ports, SessionStore, SessionStoreAnswer as Answer,
     SessionStoreCall as Call, Span, async_trait,
 };
 
@@ -13,6 +13,14 @@ use crate::{Opened, mutants::faulty};
 
 const IN_TURN: &str = "session::random::calls_in_turn";
 const LONG: Duration = Duration::from_secs(60);
+
+mod random {
+    crate::random_rules!(
+        portproof_ports::SessionStoreCall,
+        "session::random::calls_in_turn",
+        "session::random::calls_at_once"
+    );
+}
 
 /// Opens these ports.
 struct Opens(Ports);
@@ -36,8 +44,13 @@ impl Target for Opens {
 
 /// What becomes of a rule when a call may hang for so long.
 async fn checked(rule: &str, limit: Duration, ports: Ports) -> Outcome {
-    let suites = crate::suites::all();
-    let mut runner = Runner::new(Arc::new(Opens(ports)), &suites, |_, rule| rule.to_owned());
+    let suites = vec![Suite::new("session", random::cases())];
+    let options = Options {
+        again: "check the rule".to_owned(),
+        apart: false,
+        verdicts_only: false,
+    };
+    let mut runner = Runner::new(Arc::new(Opens(ports)), &suites, options);
     runner.timeout = limit;
     let mut planned = runner.plan(suites).into_iter();
     let planned = planned.find(|planned| planned.rule.id == rule).unwrap();

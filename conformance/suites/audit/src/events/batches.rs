@@ -93,7 +93,8 @@ async fn batches_keep_their_order(w: &Events) -> Checked {
 /// Half of what one request did is a state that the engine never was in.
 #[rule(
     "events::append::batch_is_all_or_nothing",
-    source = "zitadel: push is atomic with its unique constraints"
+    source = "zitadel: push is atomic with its unique constraints",
+    environments = "isolation"
 )]
 async fn batches_are_whole(w: &Events) -> Checked {
     let stream = subject_stream()?;

@@ -83,7 +83,8 @@ impl Records for Events {
 /// can follow.
 #[rule(
     "events::append::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn append_cancelled(w: &Events) -> Checked {
     let there = &subject_stream()?;
@@ -103,7 +104,8 @@ async fn append_cancelled(w: &Events) -> Checked {
 /// An event that is gone from one list and not from the other is one that nobody can account for.
 #[rule(
     "events::prune::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn prune_cancelled(w: &Events) -> Checked {
     whole(w, |store, tenant| async move {

@@ -80,7 +80,8 @@ impl Events {
 /// Neither the times nor the ids of events say in which order they became known.
 #[rule(
     "events::query::is_complete_and_ordered",
-    source = "AuthHero 953739e: next was missing; OneAuth: query, ordered by sequence"
+    source = "AuthHero 953739e: next was missing; OneAuth: query, ordered by sequence",
+    environments = "collation"
 )]
 async fn query_is_complete_and_ordered(w: &Events) -> Checked {
     let (_, log) = w.sixteen().await?;
@@ -165,7 +166,8 @@ async fn query_by_subject(w: &Events) -> Checked {
 /// Reports of one day after the other must hold each event once.
 #[rule(
     "events::query::by_time",
-    source = "keycloak, zitadel: filters by time; greyproxy #4: bounds without a zone"
+    source = "keycloak, zitadel: filters by time; greyproxy #4: bounds without a zone",
+    environments = "time_zone"
 )]
 async fn query_by_time(w: &Events) -> Checked {
     // At the minutes 1, 2 and 3 there are "two", "one" and "three", told in another order.
@@ -217,7 +219,8 @@ async fn query_by_time(w: &Events) -> Checked {
 /// A filter that is read in another time zone hides the hours that are asked for.
 #[rule(
     "events::query::knows_every_instant",
-    source = "khora #1141, greyproxy #4: instants without a zone; dex: GC in three time zones"
+    source = "khora #1141, greyproxy #4: instants without a zone; dex: GC in three time zones",
+    environments = "time_zone"
 )]
 async fn query_knows_every_instant(w: &Events) -> Checked {
     let tenant = w.context.tenant()?;
@@ -301,7 +304,8 @@ async fn query_by_everything_at_once(w: &Events) -> Checked {
 /// A `%` in a filter shows everybody's events to whoever may see his own.
 #[rule(
     "events::query::compares_as_bytes",
-    source = "CVE-2026-55170: a collation compared ids without regard to case"
+    source = "CVE-2026-55170: a collation compared ids without regard to case",
+    environments = "collation"
 )]
 async fn texts_are_compared_as_bytes(w: &Events) -> Checked {
     let hostile = hostile();

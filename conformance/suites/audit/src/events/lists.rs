@@ -97,7 +97,8 @@ impl Events {
 /// What is rebuilt from a stream that lacks an event, or has two in another order, never was.
 #[rule(
     "events::read::is_complete_and_ordered",
-    source = "AuthHero 953739e: next was missing; zitadel: events of an aggregate in their order"
+    source = "AuthHero 953739e: next was missing; zitadel: events of an aggregate in their order",
+    environments = "collation"
 )]
 async fn read_is_complete_and_ordered(w: &Events) -> Checked {
     let (read, _) = w.sixteen().await?;
@@ -194,7 +195,8 @@ async fn read_refuses_a_damaged_cursor(w: &Events) -> Checked {
 /// What is not in the log was, for every webhook and projection, never done.
 #[rule(
     "events::read_all::is_complete_and_ordered",
-    source = "openfga: every change appears exactly once, in commit order, whatever the page size"
+    source = "openfga: every change appears exactly once, in commit order, whatever the page size",
+    environments = "collation"
 )]
 async fn log_is_complete_and_ordered(w: &Events) -> Checked {
     let (_, log) = w.sixteen().await?;

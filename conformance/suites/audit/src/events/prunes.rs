@@ -37,7 +37,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// One that removes too much destroys evidence; one that removes too little breaks a promise.
 #[rule(
     "events::prune::removes_exactly_what_is_older",
-    source = "spire, keycloak: pruning older than a time removes exactly those"
+    source = "spire, keycloak: pruning older than a time removes exactly those",
+    environments = "time_zone"
 )]
 async fn prune_removes_what_is_older(w: &Events) -> Checked {
     let more = batch([
@@ -150,7 +151,8 @@ async fn prune_of_many(w: &Events) -> Checked {
 /// One that reads its time in another zone removes what must be kept.
 #[rule(
     "events::prune::knows_every_instant",
-    source = "khora #1141, greyproxy #4: cutoffs without a zone; dex: GC in three time zones"
+    source = "khora #1141, greyproxy #4: cutoffs without a zone; dex: GC in three time zones",
+    environments = "time_zone"
 )]
 async fn prune_knows_every_instant(w: &Events) -> Checked {
     let tenant = w.context.tenant()?;
@@ -283,7 +285,8 @@ async fn prune_forgets_ids(w: &Events) -> Checked {
 /// Every server prunes; a count that is wrong is reported to an auditor.
 #[rule(
     "events::prune::race_counts_each_once",
-    source = "keycloak, spire: batches; better-auth #6572: counts of affected rows were wrong"
+    source = "keycloak, spire: batches; better-auth #6572: counts of affected rows were wrong",
+    environments = "isolation"
 )]
 async fn prune_race_counts_each_once(w: &Events) -> Checked {
     for round in 0..4 {

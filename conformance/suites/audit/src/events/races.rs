@@ -34,7 +34,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// its revocation.
 #[rule(
     "events::append::race_has_one_winner",
-    source = "zitadel: a mismatch of the expected version fails; better-auth #6572: check, then act"
+    source = "zitadel: a mismatch of the expected version fails; better-auth #6572: check, then act",
+    environments = "isolation"
 )]
 async fn one_expected_head_has_one_winner(w: &Events) -> Checked {
     for (name, mut head) in [("Stream", 3), ("fresh", 0)] {
@@ -111,7 +112,8 @@ fn is_gapless(log: &[Event]) -> Checked {
 /// An audit log that loses what happens at the same moment loses what an attacker does.
 #[rule(
     "events::append::race_stores_all",
-    source = "zitadel: concurrent pushes are all stored, without gap or duplicate"
+    source = "zitadel: concurrent pushes are all stored, without gap or duplicate",
+    environments = "isolation"
 )]
 async fn all_are_stored_without_gaps(w: &Events) -> Checked {
     for round in 0..4 {
@@ -156,7 +158,8 @@ async fn all_are_stored_without_gaps(w: &Events) -> Checked {
 /// An id that two streams have makes one of the two events unreachable.
 #[rule(
     "events::append::race_for_one_id",
-    source = "OneAuth: append rejects duplicate ids; tower-sessions: an id that collides"
+    source = "OneAuth: append rejects duplicate ids; tower-sessions: an id that collides",
+    environments = "isolation"
 )]
 async fn one_id_is_stored_once(w: &Events) -> Checked {
     for round in 0..6 {
@@ -199,7 +202,8 @@ async fn one_id_is_stored_once(w: &Events) -> Checked {
 /// A proxy that repeats a slow request must not make two logins of one, nor an error of a success.
 #[rule(
     "events::append::race_of_retries_stores_once",
-    source = "OneAuth: append rejects duplicate ids, so that a retry cannot be told from a clash"
+    source = "OneAuth: append rejects duplicate ids, so that a retry cannot be told from a clash",
+    environments = "isolation"
 )]
 async fn retries_at_once_are_one(w: &Events) -> Checked {
     let there = subject_stream()?;
@@ -236,7 +240,8 @@ const EACH: usize = 10;
 /// one never comes back: a revocation that no cache hears of.
 #[rule(
     "events::read_all::tail_misses_nothing",
-    source = "spire #5030, #5842, #5764, #7189: events with an earlier id that were committed later were skipped for ever"
+    source = "spire #5030, #5842, #5764, #7189: events with an earlier id that were committed later were skipped for ever",
+    environments = "isolation"
 )]
 async fn a_tail_misses_nothing(w: &Events) -> Checked {
     const READERS: usize = 2;
@@ -312,7 +317,8 @@ async fn a_tail_misses_nothing(w: &Events) -> Checked {
 /// A head that is computed from what is there begins anew when somebody prunes at that moment.
 #[rule(
     "events::prune::race_resets_nothing",
-    source = "spicedb: the head remains readable after a collection of garbage"
+    source = "spicedb: the head remains readable after a collection of garbage",
+    environments = "isolation"
 )]
 async fn pruning_at_once_resets_nothing(w: &Events) -> Checked {
     let mut numbers = Vec::new();

@@ -85,7 +85,8 @@ async fn appended_is_stored_whole(w: &Events) -> Checked {
 /// A backend that folds them takes one event for the retry of another, and mixes two users' streams.
 #[rule(
     "events::append::keeps_ids_apart",
-    source = "CVE-2026-55170: a collation compared ids without regard to case"
+    source = "CVE-2026-55170: a collation compared ids without regard to case",
+    environments = "collation"
 )]
 async fn ids_are_kept_apart(w: &Events) -> Checked {
     for text in hostile() {
@@ -177,7 +178,8 @@ async fn large_payloads_are_kept(w: &Events) -> Checked {
 /// Two logs can be compared only if neither moves its times.
 #[rule(
     "events::append::keeps_instants",
-    source = "lucia #1392: seconds and milliseconds were mixed; khora #1141: times without a zone"
+    source = "lucia #1392: seconds and milliseconds were mixed; khora #1141: times without a zone",
+    environments = "time_zone"
 )]
 async fn instants_are_kept(w: &Events) -> Checked {
     let stream = stream("instants")?;

@@ -79,7 +79,8 @@ async fn other_tenants_reach_nothing(w: &Events) -> Checked {
 /// A backend that folds them mixes two customers' logs.
 #[rule(
     "events::tenancy::tenants_are_compared_as_bytes",
-    source = "CVE-2026-55170; MySQL pads texts before it compares them"
+    source = "CVE-2026-55170; MySQL pads texts before it compares them",
+    environments = "collation"
 )]
 async fn tenants_are_compared_as_bytes(w: &Events) -> Checked {
     // The context's tenants come in such triples.

@@ -92,7 +92,8 @@ fn first_claim(name: &str) -> Result<Claim, Failure> {
 /// A worker that gets half of an item tells half of what happened.
 #[rule(
     "outbox::put::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn put_cancelled(w: &Outbox) -> Checked {
     let given = &new_item("second")?;
@@ -108,7 +109,8 @@ async fn put_cancelled(w: &Outbox) -> Checked {
 /// Otherwise what is done is done again, or nobody can say that it is.
 #[rule(
     "outbox::complete::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn complete_cancelled(w: &Outbox) -> Checked {
     follow_cancelled(w, Follow::Complete).await
@@ -120,7 +122,8 @@ async fn complete_cancelled(w: &Outbox) -> Checked {
 /// Otherwise it is due and nobody knows why, or it says what went wrong with who is still at it.
 #[rule(
     "outbox::put_back::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn put_back_cancelled(w: &Outbox) -> Checked {
     follow_cancelled(w, Follow::PutBack).await
@@ -132,7 +135,8 @@ async fn put_back_cancelled(w: &Outbox) -> Checked {
 /// Otherwise it is dead and in no list, and nobody comes to look at it.
 #[rule(
     "outbox::give_up::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn give_up_cancelled(w: &Outbox) -> Checked {
     follow_cancelled(w, Follow::GiveUp).await
@@ -152,7 +156,8 @@ async fn follow_cancelled(w: &Outbox, follow: Follow) -> Checked {
 /// What a worker was about to get when its server went down is done by no other.
 #[rule(
     "outbox::claim::cancelled_is_due_again",
-    source = "the contract: what is claimed for somebody who does not learn of it is due again; sqlx #4385"
+    source = "the contract: what is claimed for somebody who does not learn of it is due again; sqlx #4385",
+    environments = "pool_of_one"
 )]
 async fn claim_cancelled(w: &Outbox) -> Checked {
     const MOST_POLLS: u32 = 1_000;

@@ -78,7 +78,8 @@ async fn claim_keeps_to_its_kind(w: &Outbox) -> Checked {
 /// A retry that comes too early hits a server that is still down, and one too late is waited for.
 #[rule(
     "outbox::claim::waits_until_due",
-    source = "AuthHero: next_retry_at, before which an item is not tried again"
+    source = "AuthHero: next_retry_at, before which an item is not tried again",
+    environments = "time_zone"
 )]
 async fn claim_waits_until_due(w: &Outbox) -> Checked {
     for now in [Timestamp::MIN, START, just_before(minute(10))] {
@@ -102,7 +103,8 @@ async fn claim_waits_until_due(w: &Outbox) -> Checked {
 /// What a server puts whose clock is ahead of the worker's would never be told.
 #[rule(
     "outbox::claim::past_is_due",
-    source = "decision: no time is refused, since nobody's clock is right"
+    source = "decision: no time is refused, since nobody's clock is right",
+    environments = "time_zone"
 )]
 async fn claim_of_the_past_is_at_once(w: &Outbox) -> Checked {
     let mut expected = Vec::new();
@@ -199,7 +201,8 @@ async fn claim_spares_what_has_ended(w: &Outbox) -> Checked {
 /// An item that is always passed over for newer ones is never done.
 #[rule(
     "outbox::claim::takes_the_longest_due_first",
-    source = "the contract; leapmux #287: rows of one millisecond were dropped"
+    source = "the contract; leapmux #287: rows of one millisecond were dropped",
+    environments = "collation"
 )]
 async fn claim_takes_the_longest_due(w: &Outbox) -> Checked {
     // Two that were claimed: until minute 5 and minute 7. And one that was put back to minute 6.
@@ -303,7 +306,8 @@ async fn claim_keeps_to_at_most(w: &Outbox) -> Checked {
 /// What a worker had that died would never be done, or is done by two while it lives.
 #[rule(
     "outbox::claim::is_over_at_its_end",
-    source = "vault: a lease expires when its holder stops renewing, and the fencing token increases"
+    source = "vault: a lease expires when its holder stops renewing, and the fencing token increases",
+    environments = "time_zone"
 )]
 async fn claim_is_over_at_its_end(w: &Outbox) -> Checked {
     let mut item = w.subject.clone();

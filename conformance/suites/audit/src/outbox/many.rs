@@ -155,7 +155,8 @@ async fn claims_of_thousands(w: &Outbox) -> Checked {
 /// What two are answered is told twice, and what nobody is, never.
 #[rule(
     "outbox::claim::race_answers_each_once",
-    source = "kratos: two workers never get the same message; AuthHero: claimEvents, an atomic lease"
+    source = "kratos: two workers never get the same message; AuthHero: claimEvents, an atomic lease",
+    environments = "isolation"
 )]
 async fn workers_share_thousands(w: &Outbox) -> Checked {
     let mut items = w.put_many("many", MANY).await?;
@@ -178,7 +179,8 @@ async fn workers_share_thousands(w: &Outbox) -> Checked {
 /// Otherwise items lie there until somebody comes by who needs nothing.
 #[rule(
     "outbox::claim::race_misses_none",
-    source = "the contract: fewer means that no others were due that nobody else was just about to claim"
+    source = "the contract: fewer means that no others were due that nobody else was just about to claim",
+    environments = "isolation"
 )]
 async fn workers_miss_none(w: &Outbox) -> Checked {
     for round in 0..8 {

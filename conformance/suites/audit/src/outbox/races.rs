@@ -26,7 +26,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// A mail is sent eight times.
 #[rule(
     "outbox::claim::race_has_one_winner",
-    source = "kratos: two workers never get the same message"
+    source = "kratos: two workers never get the same message",
+    environments = "isolation"
 )]
 async fn claim_race_has_one_winner(w: &Outbox) -> Checked {
     for round in 0..8 {
@@ -59,7 +60,8 @@ async fn claim_race_has_one_winner(w: &Outbox) -> Checked {
 /// After a crash all its workers' items are done by everybody.
 #[rule(
     "outbox::claim::race_after_a_dead_worker",
-    source = "AuthHero: claimEvents, an atomic lease; vault: a lease expires when its holder stops renewing"
+    source = "AuthHero: claimEvents, an atomic lease; vault: a lease expires when its holder stops renewing",
+    environments = "isolation"
 )]
 async fn dead_workers_item_has_one_heir(w: &Outbox) -> Checked {
     let mut item = w.subject_claimed().await?;
@@ -93,7 +95,8 @@ async fn dead_workers_item_has_one_heir(w: &Outbox) -> Checked {
 /// Otherwise a mail that was sent waits again, or what failed is done.
 #[rule(
     "outbox::fence::race_has_one_winner",
-    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at"
+    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at",
+    environments = "isolation"
 )]
 async fn followers_race_for_one_end(w: &Outbox) -> Checked {
     const ENDS: [Follow; 3] = [Follow::Complete, Follow::PutBack, Follow::GiveUp];
@@ -128,7 +131,8 @@ async fn followers_race_for_one_end(w: &Outbox) -> Checked {
 /// Otherwise what is done is being done by somebody else, who was not told.
 #[rule(
     "outbox::fence::race_with_a_claimer",
-    source = "the contract: of two that hold one item after each other the first one's claim does not hold any more"
+    source = "the contract: of two that hold one item after each other the first one's claim does not hold any more",
+    environments = "isolation"
 )]
 async fn followers_race_with_claimers(w: &Outbox) -> Checked {
     const ENDS: [Follow; 3] = [Follow::Complete, Follow::PutBack, Follow::GiveUp];
@@ -171,7 +175,8 @@ async fn followers_race_with_claimers(w: &Outbox) -> Checked {
 /// Otherwise two believe that they have it.
 #[rule(
     "outbox::renew::race_with_a_claimer",
-    source = "vault: a lease expires when its holder stops renewing; kratos: two workers never get the same message"
+    source = "vault: a lease expires when its holder stops renewing; kratos: two workers never get the same message",
+    environments = "isolation"
 )]
 async fn renewals_race_with_claimers(w: &Outbox) -> Checked {
     for round in 0..8 {

@@ -117,7 +117,8 @@ async fn stored_id_is_refused(w: &Outbox) -> Checked {
 /// Two who believe that theirs is stored wait for what never happens, or it happens twice.
 #[rule(
     "outbox::put::race_has_one_owner",
-    source = "keycloak: of two who mark a value as used, one is first; twentyhq/twenty #26025"
+    source = "keycloak: of two who mark a value as used, one is first; twentyhq/twenty #26025",
+    environments = "isolation"
 )]
 async fn put_race_has_one_owner(w: &Outbox) -> Checked {
     for round in 0..4 {
@@ -173,7 +174,8 @@ async fn missing_item_is_none(w: &Outbox) -> Checked {
 /// An adapter that folds them says of one order's mail that it was sent when another's was.
 #[rule(
     "outbox::put::keeps_ids_apart",
-    source = "CVE-2026-55170: a collation compared ids without regard to case"
+    source = "CVE-2026-55170: a collation compared ids without regard to case",
+    environments = "collation"
 )]
 async fn hostile_ids_are_kept_apart(w: &Outbox) -> Checked {
     let mut stored = Vec::new();
@@ -212,7 +214,8 @@ async fn hostile_ids_are_kept_apart(w: &Outbox) -> Checked {
 /// A worker that gets what is meant for another one sends the mail's text to a webhook.
 #[rule(
     "outbox::put::keeps_kinds_apart",
-    source = "CVE-2026-55170: a collation compared ids without regard to case"
+    source = "CVE-2026-55170: a collation compared ids without regard to case",
+    environments = "collation"
 )]
 async fn hostile_kinds_are_kept_apart(w: &Outbox) -> Checked {
     let mut stored = Vec::new();
@@ -302,7 +305,8 @@ async fn large_payload_is_kept(w: &Outbox) -> Checked {
 /// A retry that is due an hour too late is a login link that is over when it comes.
 #[rule(
     "outbox::put::keeps_instants",
-    source = "hydra 337000aac: an end that was not in UTC; redaxo #6679, dex b51e73bc"
+    source = "hydra 337000aac: an end that was not in UTC; redaxo #6679, dex b51e73bc",
+    environments = "time_zone"
 )]
 async fn instants_are_kept_exactly(w: &Outbox) -> Checked {
     for (number, instant) in instants()?.into_iter().enumerate() {

@@ -96,7 +96,8 @@ async fn only_what_was_given_up_is_revived(w: &Outbox) -> Checked {
 /// Otherwise an audit log tells of one revival several times, or not at all.
 #[rule(
     "outbox::revive::race_has_one_winner",
-    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at"
+    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at",
+    environments = "isolation"
 )]
 async fn revival_race_has_one_winner(w: &Outbox) -> Checked {
     for round in 0..4 {
@@ -128,7 +129,8 @@ async fn revival_race_has_one_winner(w: &Outbox) -> Checked {
 /// Otherwise what somebody was told is tried again is nowhere.
 #[rule(
     "outbox::revive::race_with_a_sweep",
-    source = "crudauth #35: an eviction by what was true before removed a live session"
+    source = "crudauth #35: an eviction by what was true before removed a live session",
+    environments = "isolation"
 )]
 async fn revival_races_with_a_sweep(w: &Outbox) -> Checked {
     for round in 0..8 {

@@ -149,7 +149,8 @@ async fn sweep_spares_what_has_not_ended(w: &Outbox) -> Checked {
 /// One hour too much is what was given up in the night, before somebody came to look at it.
 #[rule(
     "outbox::sweep::knows_every_instant",
-    source = "greyproxy #4: a local time was compared with one in UTC; koa-pg-session #9"
+    source = "greyproxy #4: a local time was compared with one in UTC; koa-pg-session #9",
+    environments = "time_zone"
 )]
 async fn sweep_knows_every_instant(w: &Outbox) -> Checked {
     let tenant = w.context.tenant()?;
@@ -273,7 +274,8 @@ async fn sweep_frees_ids(w: &Outbox) -> Checked {
 /// Otherwise nobody knows whether there is more to sweep.
 #[rule(
     "outbox::sweep::race_counts_each_once",
-    source = "everruns #2427: what a removal answered was wrong"
+    source = "everruns #2427: what a removal answered was wrong",
+    environments = "isolation"
 )]
 async fn sweep_race_counts_each_once(w: &Outbox) -> Checked {
     for round in 0..4 {

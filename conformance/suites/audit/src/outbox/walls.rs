@@ -75,7 +75,8 @@ async fn other_tenants_reach_nothing(w: &Outbox) -> Checked {
 /// A backend that folds them does one customer's work for another.
 #[rule(
     "outbox::tenancy::tenants_are_compared_as_bytes",
-    source = "CVE-2026-55170; MySQL pads texts before it compares them"
+    source = "CVE-2026-55170; MySQL pads texts before it compares them",
+    environments = "collation"
 )]
 async fn tenants_are_compared_as_bytes(w: &Outbox) -> Checked {
     // The context's tenants come in such triples.

@@ -233,7 +233,8 @@ async fn large_documents_are_kept(w: &Assignments) -> Checked {
 /// A name that is a path, a pattern or a prototype reaches what it does not name.
 #[rule(
     "assignments::merge_attributes::keeps_names_apart",
-    source = "duck-iam 3.0.1: `__proto__` as an attribute; openfga CVE-2026-55170"
+    source = "duck-iam 3.0.1: `__proto__` as an attribute; openfga CVE-2026-55170",
+    environments = "collation"
 )]
 async fn hostile_names_are_kept_apart(w: &Assignments) -> Checked {
     let bob = subject("Bob")?;
@@ -264,7 +265,8 @@ async fn hostile_names_are_kept_apart(w: &Assignments) -> Checked {
 /// What is known of one decides for another otherwise.
 #[rule(
     "assignments::merge_attributes::keeps_subjects_apart",
-    source = "openfga CVE-2026-55170; keyv #1590: a wrong key"
+    source = "openfga CVE-2026-55170; keyv #1590: a wrong key",
+    environments = "collation"
 )]
 async fn hostile_subjects_have_their_own(w: &Assignments) -> Checked {
     for who in hostile() {
@@ -355,7 +357,8 @@ async fn one_too_many_is_refused(w: &Assignments) -> Checked {
 /// Reading, changing and writing back keeps what the last of them knew.
 #[rule(
     "assignments::merge_attributes::race_loses_nothing",
-    source = "duck-iam 1.6.1: a merge that read and wrote; spring-session; better-auth #9993"
+    source = "duck-iam 1.6.1: a merge that read and wrote; spring-session; better-auth #9993",
+    environments = "isolation"
 )]
 async fn merge_race_loses_nothing(w: &Assignments) -> Checked {
     const CALLERS: usize = 50;
@@ -396,7 +399,8 @@ async fn merge_race_loses_nothing(w: &Assignments) -> Checked {
 /// A limit that is counted before it is written is none.
 #[rule(
     "assignments::merge_attributes::race_keeps_the_limit",
-    source = "better-auth #9993, #10002: two accepts exceeded a limit"
+    source = "better-auth #9993, #10002: two accepts exceeded a limit",
+    environments = "isolation"
 )]
 async fn merge_race_keeps_the_limit(w: &Assignments) -> Checked {
     const ROOM: usize = 3;
@@ -440,7 +444,8 @@ async fn merge_race_keeps_the_limit(w: &Assignments) -> Checked {
 /// A department of yesterday with a clearance of today is somebody who does not exist.
 #[rule(
     "assignments::merge_attributes::is_seen_whole",
-    source = "AuthHero 2185ce2: statements outside of a transaction"
+    source = "AuthHero 2185ce2: statements outside of a transaction",
+    environments = "isolation"
 )]
 async fn merge_is_seen_whole(w: &Assignments) -> Checked {
     let done = Arc::new(AtomicBool::new(false));

@@ -154,7 +154,8 @@ async fn later_of_two_wins(w: &Assignments) -> Checked {
 /// Half a batch is a team of which half cannot work, and nobody knows which half.
 #[rule(
     "assignments::assign_many::is_all_or_nothing",
-    source = "AuthHero 2185ce2: statements outside of a transaction; casbin: partial batches"
+    source = "AuthHero 2185ce2: statements outside of a transaction; casbin: partial batches",
+    environments = "isolation"
 )]
 async fn batch_is_all_or_nothing(w: &Assignments) -> Checked {
     for place in 0..3 {
@@ -232,7 +233,8 @@ async fn too_large_batch_is_refused(w: &Assignments) -> Checked {
 /// Rows that two transactions lock in opposite orders are a deadlock.
 #[rule(
     "assignments::assign_many::race_counts_once",
-    source = "spicedb #3172: deadlocks that no retry ended; duck-iam: duplicate rows"
+    source = "spicedb #3172: deadlocks that no retry ended; duck-iam: duplicate rows",
+    environments = "isolation"
 )]
 async fn batch_race_counts_once(w: &Assignments) -> Checked {
     for round in 0..4 {
@@ -312,7 +314,8 @@ async fn seen_whole(w: &Assignments, by_revocations: bool) -> Checked {
 /// A half of it is a set of roles that nobody decided on.
 #[rule(
     "assignments::assign_many::is_seen_whole",
-    source = "openbao: readers saw partial batches; AuthHero 2185ce2"
+    source = "openbao: readers saw partial batches; AuthHero 2185ce2",
+    environments = "isolation"
 )]
 async fn batch_is_seen_whole(w: &Assignments) -> Checked {
     seen_whole(w, false).await
@@ -445,7 +448,8 @@ async fn too_large_batch_of_revocations_is_refused(w: &Assignments) -> Checked {
 /// Somebody who is moved from one team to another must not be in half of one.
 #[rule(
     "assignments::revoke_many::is_seen_whole",
-    source = "AuthHero 2185ce2: statements outside of a transaction"
+    source = "AuthHero 2185ce2: statements outside of a transaction",
+    environments = "isolation"
 )]
 async fn revocations_are_seen_whole(w: &Assignments) -> Checked {
     seen_whole(w, true).await

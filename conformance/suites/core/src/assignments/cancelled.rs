@@ -99,7 +99,8 @@ impl Records for Assignments {
 /// Who got a part of what a job needs fails in the middle of it.
 #[rule(
     "assignments::assign_many::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn batch_cancelled(w: &Assignments) -> Checked {
     // More than one statement's worth, and one that is there already with another window.
@@ -120,7 +121,8 @@ async fn batch_cancelled(w: &Assignments) -> Checked {
 /// Who leaves a team would keep a part of what they could do in it.
 #[rule(
     "assignments::revoke_many::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn revocations_cancelled(w: &Assignments) -> Checked {
     let of = |id, which| {
@@ -145,7 +147,8 @@ async fn revocations_cancelled(w: &Assignments) -> Checked {
 #[rule(
     "assignments::move_scope::cancelled_is_whole",
     source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
-    capability = "assignments.move_scope"
+    capability = "assignments.move_scope",
+    environments = "pool_of_one"
 )]
 async fn move_cancelled(w: &Assignments) -> Checked {
     let (ada, viewer) = (&ada()?, &role("viewer")?);
@@ -163,7 +166,8 @@ async fn move_cancelled(w: &Assignments) -> Checked {
 /// A policy would read a clearance of today with a department of yesterday.
 #[rule(
     "assignments::merge_attributes::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn merge_cancelled(w: &Assignments) -> Checked {
     let (ada, changes) = (
@@ -186,7 +190,8 @@ async fn merge_cancelled(w: &Assignments) -> Checked {
 /// Whoever asked to be forgotten would be half remembered, with nothing left that says so.
 #[rule(
     "assignments::forget::cancelled_is_whole",
-    source = "spire #6946: rows that belonged to a deleted one stayed"
+    source = "spire #6946: rows that belonged to a deleted one stayed",
+    environments = "pool_of_one"
 )]
 async fn forgetting_cancelled(w: &Assignments) -> Checked {
     let ada = &ada()?;

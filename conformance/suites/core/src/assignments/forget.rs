@@ -133,7 +133,8 @@ async fn forget_is_more_than_a_page(w: &Assignments) -> Checked {
 /// What two erasures both report is erased twice in the record of it.
 #[rule(
     "assignments::forget::race_counts_once",
-    source = "better-auth #6572: affected rows counted wrong"
+    source = "better-auth #6572: affected rows counted wrong",
+    environments = "isolation"
 )]
 async fn forget_race_counts_once(w: &Assignments) -> Checked {
     for round in 0..6 {
@@ -161,7 +162,8 @@ async fn forget_race_counts_once(w: &Assignments) -> Checked {
 /// A grant that is neither is one that nobody erases again.
 #[rule(
     "assignments::forget::race_counts_what_ended",
-    source = "duck-iam 2.1.0: what a race brought back after its revocation"
+    source = "duck-iam 2.1.0: what a race brought back after its revocation",
+    environments = "isolation"
 )]
 async fn forget_races_with_writes(w: &Assignments) -> Checked {
     for round in 0..6 {

@@ -257,7 +257,8 @@ async fn ended_grant_is_renewed(w: &Assignments) -> Checked {
 /// One row a role and subject makes an editor of one project an editor of the next.
 #[rule(
     "assignments::assign::keeps_scopes_apart",
-    source = "duck-iam 1.6.1: scoped grants and global ones were one"
+    source = "duck-iam 1.6.1: scoped grants and global ones were one",
+    environments = "collation"
 )]
 async fn scopes_are_separate_grants(w: &Assignments) -> Checked {
     let places = ["ORG", "Org", "org", "org ", "org%", "or_", "global"];
@@ -291,7 +292,8 @@ async fn scopes_are_separate_grants(w: &Assignments) -> Checked {
 /// Two tabs, two clicks: a second row survives the revocation of the first.
 #[rule(
     "assignments::assign::race_leaves_one",
-    source = "duck-iam: 20 concurrent identical grants left 3 rows; scoped ones failed 9 times"
+    source = "duck-iam: 20 concurrent identical grants left 3 rows; scoped ones failed 9 times",
+    environments = "isolation"
 )]
 async fn grant_race_leaves_one(w: &Assignments) -> Checked {
     for round in 0..6 {
@@ -333,7 +335,8 @@ async fn grant_race_leaves_one(w: &Assignments) -> Checked {
 /// A grant that outlives its role comes back with the next role of that id.
 #[rule(
     "assignments::assign::race_with_a_deletion",
-    source = "duck-iam, AuthHero: a role that was created again was held by its old holders"
+    source = "duck-iam, AuthHero: a role that was created again was held by its old holders",
+    environments = "isolation"
 )]
 async fn grant_ends_with_a_role_that_goes(w: &Assignments) -> Checked {
     for round in 0..6 {

@@ -25,7 +25,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// A folded, trimmed or pattern-matched id gives one person the roles of another.
 #[rule(
     "assignments::assign::keeps_subjects_apart",
-    source = "openfga CVE-2026-55170: Alice and alice were one in an authorization store"
+    source = "openfga CVE-2026-55170: Alice and alice were one in an authorization store",
+    environments = "collation"
 )]
 async fn hostile_subjects_are_kept_apart(w: &Assignments) -> Checked {
     let mut batch = Vec::new();
@@ -51,7 +52,8 @@ async fn hostile_subjects_are_kept_apart(w: &Assignments) -> Checked {
 /// The holder of `plain` is not a holder of `PLAIN`, nor of `pl_in`.
 #[rule(
     "assignments::assign::keeps_roles_apart",
-    source = "openfga CVE-2026-55170; casbin: rules that begin alike were removed together"
+    source = "openfga CVE-2026-55170; casbin: rules that begin alike were removed together",
+    environments = "collation"
 )]
 async fn hostile_roles_are_kept_apart(w: &Assignments) -> Checked {
     let mut expected = Vec::new();
@@ -119,7 +121,8 @@ async fn hostile_scopes_are_kept_apart(w: &Assignments) -> Checked {
 /// An adapter that joins them with a space or a colon takes `admin user` for `admin` of `user`.
 #[rule(
     "assignments::assign::keeps_names_from_running_together",
-    source = "duck-iam: redis members `admin user` decoded as another role and scope"
+    source = "duck-iam: redis members `admin user` decoded as another role and scope",
+    environments = "collation"
 )]
 async fn names_do_not_run_together(w: &Assignments) -> Checked {
     for separator in [":", " ", "/", "|", ","] {
@@ -172,7 +175,8 @@ async fn names_do_not_run_together(w: &Assignments) -> Checked {
 /// one that counts seconds.
 #[rule(
     "assignments::assign::keeps_instants",
-    source = "dex b51e73bc, redaxo #6679; duck-iam: an end that was read as infinite"
+    source = "dex b51e73bc, redaxo #6679; duck-iam: an end that was read as infinite",
+    environments = "time_zone"
 )]
 async fn instants_are_kept_exactly(w: &Assignments) -> Checked {
     let place = scoped("org")?;

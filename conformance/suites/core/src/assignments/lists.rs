@@ -115,7 +115,8 @@ impl Assignments {
 /// Whoever reviews somebody's access must see also what begins tomorrow.
 #[rule(
     "assignments::grants_of::is_complete_and_ordered",
-    source = "leapmux #287: a cursor on a part of the order; hydra #3362: pages ignored"
+    source = "leapmux #287: a cursor on a part of the order; hydra #3362: pages ignored",
+    environments = "collation"
 )]
 async fn grants_are_complete_and_ordered(w: &Assignments) -> Checked {
     let expected = w.eight_of_ada().await?;
@@ -194,7 +195,8 @@ async fn grants_refuse_a_damaged_cursor(w: &Assignments) -> Checked {
 /// Before a role is changed, this says whom it changes.
 #[rule(
     "assignments::holders_of::is_complete_and_ordered",
-    source = "better-auth #10342: the list failed above 100; leapmux #287"
+    source = "better-auth #10342: the list failed above 100; leapmux #287",
+    environments = "collation"
 )]
 async fn holders_are_complete_and_ordered(w: &Assignments) -> Checked {
     let expected = w.eight_viewers().await?;
@@ -274,7 +276,8 @@ async fn holders_refuse_a_damaged_cursor(w: &Assignments) -> Checked {
 /// A page that is filtered after it was cut is short, and its walk ends too early.
 #[rule(
     "assignments::roles_of::is_complete_and_ordered",
-    source = "AuthHero 953739e: next was missing; hydra #3384"
+    source = "AuthHero 953739e: next was missing; hydra #3384",
+    environments = "collation"
 )]
 async fn roles_are_complete_and_ordered(w: &Assignments) -> Checked {
     let expected = w.eight_roles().await?;

@@ -237,7 +237,8 @@ async fn every_is_more_than_a_page(w: &Assignments) -> Checked {
 /// The one who is told sends the notice, closes the account, writes the log.
 #[rule(
     "assignments::revoke::race_counts_once",
-    source = "everruns #2427: a boolean that nobody could rely on"
+    source = "everruns #2427: a boolean that nobody could rely on",
+    environments = "isolation"
 )]
 async fn revocation_race_counts_once(w: &Assignments) -> Checked {
     let (ada, editor) = (ada()?, role("editor")?);
@@ -265,7 +266,8 @@ async fn revocation_race_counts_once(w: &Assignments) -> Checked {
 /// A grant that is neither is one that nobody knows of.
 #[rule(
     "assignments::revoke::race_counts_what_ended",
-    source = "duck-iam 2.1.0: a migration brought revoked grants back"
+    source = "duck-iam 2.1.0: a migration brought revoked grants back",
+    environments = "isolation"
 )]
 async fn revocation_races_with_grants(w: &Assignments) -> Checked {
     let editor = role("editor")?;

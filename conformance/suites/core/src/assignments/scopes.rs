@@ -181,7 +181,8 @@ async fn move_to_itself_changes_nothing(w: &Assignments) -> Checked {
 #[rule(
     "assignments::move_scope::race_has_one_winner",
     capability = "assignments.move_scope",
-    source = "duck-iam: a move by deletion and insertion"
+    source = "duck-iam: a move by deletion and insertion",
+    environments = "isolation"
 )]
 async fn move_race_has_one_winner(w: &Assignments) -> Checked {
     let editor = role("editor")?;
@@ -225,7 +226,8 @@ async fn move_race_has_one_winner(w: &Assignments) -> Checked {
 #[rule(
     "assignments::move_scope::race_with_a_revocation",
     capability = "assignments.move_scope",
-    source = "duck-iam 2.1.0: a race between a migration and a revocation brought the grant back"
+    source = "duck-iam 2.1.0: a race between a migration and a revocation brought the grant back",
+    environments = "isolation"
 )]
 async fn move_does_not_save_from_revocation(w: &Assignments) -> Checked {
     let editor = role("editor")?;

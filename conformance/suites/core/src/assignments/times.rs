@@ -32,7 +32,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// An access that ends at noon and is there at noon is there for whoever waits for noon.
 #[rule(
     "assignments::roles_of::holds_from_beginning_to_end",
-    source = "duck-iam: expired grants were answered; AuthHero 2.6: a code was good after its end"
+    source = "duck-iam: expired grants were answered; AuthHero 2.6: a code was good after its end",
+    environments = "time_zone"
 )]
 async fn held_from_beginning_to_end(w: &Assignments) -> Checked {
     for (who, from, until) in [
@@ -85,7 +86,8 @@ async fn held_from_beginning_to_end(w: &Assignments) -> Checked {
 /// project's administrator one of everything.
 #[rule(
     "assignments::roles_of::keeps_global_and_scoped_apart",
-    source = "duck-iam 2.1.0: drizzle, prisma and redis collapsed them; AuthHero ee69820"
+    source = "duck-iam 2.1.0: drizzle, prisma and redis collapsed them; AuthHero ee69820",
+    environments = "collation"
 )]
 async fn global_and_scoped_are_apart(w: &Assignments) -> Checked {
     w.assign_each(vec![
@@ -143,7 +145,8 @@ async fn roles_of_nobody(w: &Assignments) -> Checked {
 #[rule(
     "assignments::next_change::is_the_earliest_bound",
     capability = "assignments.next_change",
-    source = "duck-iam 5.8.1: a cache outlived the end of a grant by a minute"
+    source = "duck-iam 5.8.1: a cache outlived the end of a grant by a minute",
+    environments = "time_zone"
 )]
 async fn next_change_is_the_earliest(w: &Assignments) -> Checked {
     for (what, place, from, until) in [

@@ -91,7 +91,8 @@ impl Records for Credentials {
 /// A key that was shown to its owner would be listed and log nobody in.
 #[rule(
     "credentials::add::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn addition_cancelled(w: &Credentials) -> Checked {
     let new = &new_credential("new", api_key("new key"))?;
@@ -107,7 +108,8 @@ async fn addition_cancelled(w: &Credentials) -> Checked {
 /// Otherwise neither the old key nor the new one works, or both do for ever.
 #[rule(
     "credentials::replace::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn replacement_cancelled(w: &Credentials) -> Checked {
     let (id, secret, old) = (
@@ -130,7 +132,8 @@ async fn replacement_cancelled(w: &Credentials) -> Checked {
 /// Whoever lost the connection would have a code that is of no use and was never used.
 #[rule(
     "credentials::consume::cancelled_is_whole",
-    source = "sqlx #4393: after a cancelled begin every query of a pool failed for 20 minutes"
+    source = "sqlx #4393: after a cancelled begin every query of a pool failed for 20 minutes",
+    environments = "pool_of_one"
 )]
 async fn consumption_cancelled(w: &Credentials) -> Checked {
     let id = &id("code")?;
@@ -146,7 +149,8 @@ async fn consumption_cancelled(w: &Credentials) -> Checked {
 /// A key that no list shows any more would still log in.
 #[rule(
     "credentials::remove::cancelled_is_whole",
-    source = "spire #6946: rows that belonged to a deleted one stayed"
+    source = "spire #6946: rows that belonged to a deleted one stayed",
+    environments = "pool_of_one"
 )]
 async fn removal_cancelled(w: &Credentials) -> Checked {
     let id = &id("key")?;
@@ -163,7 +167,8 @@ async fn removal_cancelled(w: &Credentials) -> Checked {
 /// After a theft, what was not removed is what the thief has.
 #[rule(
     "credentials::remove_all_of::cancelled_is_whole",
-    source = "spire #6946: rows that belonged to a deleted one stayed"
+    source = "spire #6946: rows that belonged to a deleted one stayed",
+    environments = "pool_of_one"
 )]
 async fn removal_of_all_cancelled(w: &Credentials) -> Checked {
     let ada = &identity("Ada")?;

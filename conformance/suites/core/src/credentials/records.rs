@@ -166,7 +166,8 @@ async fn second_password_is_refused(w: &Credentials) -> Checked {
 /// Two accounts that one key opens are one account.
 #[rule(
     "credentials::add::refuses_a_taken_digest",
-    source = "Auth.js: authenticators are unique by credential id; kratos: identifiers by kind"
+    source = "Auth.js: authenticators are unique by credential id; kratos: identifiers by kind",
+    environments = "collation"
 )]
 async fn taken_digest_is_refused(w: &Credentials) -> Checked {
     w.add(new_credential("passkey", passkey("passkey")?)?)
@@ -202,7 +203,8 @@ async fn taken_digest_is_refused(w: &Credentials) -> Checked {
 /// Which of two passwords is right is then a matter of luck.
 #[rule(
     "credentials::add::race_has_one_password",
-    source = "AuthHero: 20 concurrent creations left 20 current passwords"
+    source = "AuthHero: 20 concurrent creations left 20 current passwords",
+    environments = "isolation"
 )]
 async fn password_race_has_one_winner(w: &Credentials) -> Checked {
     for round in 0..4 {
@@ -246,7 +248,8 @@ async fn password_race_has_one_winner(w: &Credentials) -> Checked {
 /// A key with two owners logs in as either.
 #[rule(
     "credentials::add::race_has_one_owner_of_a_digest",
-    source = "tower-sessions, kratos: uniqueness by check, then write"
+    source = "tower-sessions, kratos: uniqueness by check, then write",
+    environments = "isolation"
 )]
 async fn digest_race_has_one_owner(w: &Credentials) -> Checked {
     for round in 0..4 {
@@ -292,7 +295,8 @@ async fn digest_race_has_one_owner(w: &Credentials) -> Checked {
 /// An adapter that folds them gives one person the credentials of another.
 #[rule(
     "credentials::add::keeps_ids_apart",
-    source = "CVE-2026-55170: a collation made two ids one"
+    source = "CVE-2026-55170: a collation made two ids one",
+    environments = "collation"
 )]
 async fn ids_are_kept_apart(w: &Credentials) -> Checked {
     for name in hostile() {
@@ -351,7 +355,8 @@ async fn metadata_is_kept_exactly(w: &Credentials) -> Checked {
 /// A key that ends an hour late was not revoked in time.
 #[rule(
     "credentials::add::keeps_instants",
-    source = "dex b51e73bc, hydra 337000aac: precision and zone"
+    source = "dex b51e73bc, hydra 337000aac: precision and zone",
+    environments = "time_zone"
 )]
 async fn instants_are_kept_exactly(w: &Credentials) -> Checked {
     for (number, instant) in instants()?.into_iter().enumerate() {
@@ -404,7 +409,8 @@ async fn missing_is_none(w: &Credentials) -> Checked {
 /// A recovery code must not be an API key.
 #[rule(
     "credentials::find::keeps_kinds_apart",
-    source = "kratos: identifiers are unique by kind; hydra: tokens by type"
+    source = "kratos: identifiers are unique by kind; hydra: tokens by type",
+    environments = "collation"
 )]
 async fn kinds_are_kept_apart(w: &Credentials) -> Checked {
     for (kind, of, expected) in [
@@ -432,7 +438,8 @@ async fn kinds_are_kept_apart(w: &Credentials) -> Checked {
 /// A key that is of use for a moment longer is of use to a thief.
 #[rule(
     "credentials::find::minds_the_expiry",
-    source = "kratos, Keycloak: what has expired cannot be used; openfga: what has expired is invisible"
+    source = "kratos, Keycloak: what has expired cannot be used; openfga: what has expired is invisible",
+    environments = "time_zone"
 )]
 async fn expired_is_not_found(w: &Credentials) -> Checked {
     let find = |now| {

@@ -152,7 +152,8 @@ async fn replaced_secret_finds_nothing(w: &Credentials) -> Checked {
 /// Servers load a new key one after the other, and a grace that does not end is a second key.
 #[rule(
     "credentials::replace::old_is_valid_until",
-    source = "OneAuth: the old version has a grace; hydra: a grace period that ends"
+    source = "OneAuth: the old version has a grace; hydra: a grace period that ends",
+    environments = "time_zone"
 )]
 async fn grace_ends_in_time(w: &Credentials) -> Checked {
     let replaced = w
@@ -282,7 +283,8 @@ async fn replace_of_stale_version_is_refused(w: &Credentials) -> Checked {
 /// A key must not be moved onto somebody else's.
 #[rule(
     "credentials::replace::refuses_a_taken_digest",
-    source = "kratos: a credential's identifier is unique by kind"
+    source = "kratos: a credential's identifier is unique by kind",
+    environments = "collation"
 )]
 async fn replace_refuses_a_taken_digest(w: &Credentials) -> Checked {
     let other = w.add(of("Grace", "other", api_key("other's"))?).await?;
@@ -324,7 +326,8 @@ async fn replace_refuses_a_taken_digest(w: &Credentials) -> Checked {
 /// Two who both reset a password each believe to know it.
 #[rule(
     "credentials::replace::race_has_one_winner",
-    source = "dex #2547, hydra #3207: concurrent rotations both succeeded"
+    source = "dex #2547, hydra #3207: concurrent rotations both succeeded",
+    environments = "isolation"
 )]
 async fn replace_race_has_one_winner(w: &Credentials) -> Checked {
     let mut version = Version::FIRST;
@@ -385,7 +388,8 @@ async fn replace_race_has_one_winner(w: &Credentials) -> Checked {
 /// A password that was used before must not be chosen again.
 #[rule(
     "credentials::history::is_complete_and_ordered",
-    source = "AuthHero: a history of passwords, newest first"
+    source = "AuthHero: a history of passwords, newest first",
+    environments = "collation"
 )]
 async fn history_is_complete_and_ordered(w: &Credentials) -> Checked {
     let mut expected: Vec<PastSecret> = Vec::new();

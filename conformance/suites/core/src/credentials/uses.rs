@@ -146,7 +146,8 @@ async fn counter_only_rises(w: &Credentials) -> Checked {
 /// One code that logs in twice is no one-time code.
 #[rule(
     "credentials::record_use::counter_race_has_one_winner",
-    source = "supabase/auth #2613, loopback4 #2504: one code, several logins"
+    source = "supabase/auth #2613, loopback4 #2504: one code, several logins",
+    environments = "isolation"
 )]
 async fn counter_race_has_one_winner(w: &Credentials) -> Checked {
     let key = w
@@ -233,7 +234,8 @@ async fn use_ends_failures(w: &Credentials) -> Checked {
 /// With fifty guesses at once, a limit of five would let fifty through.
 #[rule(
     "credentials::record_failure::race_counts_each",
-    source = "better-auth #9993: counters that were read, raised and written"
+    source = "better-auth #9993: counters that were read, raised and written",
+    environments = "isolation"
 )]
 async fn failure_race_counts_each(w: &Credentials) -> Checked {
     for round in 0..4 {
@@ -300,7 +302,8 @@ async fn code_is_of_use_once(w: &Credentials) -> Checked {
 /// One code, one login.
 #[rule(
     "credentials::consume::race_has_one_winner",
-    source = "supabase/auth #2613, twentyhq/twenty #26025, everruns #2427; kratos under read committed"
+    source = "supabase/auth #2613, twentyhq/twenty #26025, everruns #2427; kratos under read committed",
+    environments = "isolation"
 )]
 async fn code_race_has_one_winner(w: &Credentials) -> Checked {
     for round in 0..6 {
@@ -333,7 +336,8 @@ async fn code_race_has_one_winner(w: &Credentials) -> Checked {
 /// An expired code that works is a code without an end.
 #[rule(
     "credentials::consume::minds_the_expiry",
-    source = "AuthHero: an expired code was consumed; kratos, Keycloak"
+    source = "AuthHero: an expired code was consumed; kratos, Keycloak",
+    environments = "time_zone"
 )]
 async fn expired_code_is_of_no_use(w: &Credentials) -> Checked {
     for now in [day(90), day(91)] {

@@ -125,7 +125,8 @@ async fn policy_expects_what_is_stored(w: &Credentials) -> Checked {
 #[rule(
     "credentials::policy::race_has_one_winner",
     source = "dex: two first writers; dex #2547",
-    capability = "credentials.policy"
+    capability = "credentials.policy",
+    environments = "isolation"
 )]
 async fn policy_race_has_one_winner(w: &Credentials) -> Checked {
     let mut expected = Expected::Absent;
@@ -316,7 +317,8 @@ async fn other_tenants_reach_nothing(w: &Credentials) -> Checked {
 /// A backend that folds them opens one customer with the keys of another.
 #[rule(
     "credentials::tenancy::tenants_are_compared_as_bytes",
-    source = "CVE-2026-55170; MySQL pads texts before it compares them"
+    source = "CVE-2026-55170; MySQL pads texts before it compares them",
+    environments = "collation"
 )]
 async fn tenants_are_compared_as_bytes(w: &Credentials) -> Checked {
     let mut tenants = Vec::new();

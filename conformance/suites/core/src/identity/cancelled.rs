@@ -95,7 +95,8 @@ impl Records for Identities {
 /// is taken by nobody.
 #[rule(
     "identity::create::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn creation_cancelled(w: &Identities) -> Checked {
     let identifiers = vec![
@@ -115,7 +116,8 @@ async fn creation_cancelled(w: &Identities) -> Checked {
 /// Somebody would be blocked for a reason that the profile does not know yet.
 #[rule(
     "identity::update::cancelled_is_whole",
-    source = "sqlx #4393: after a cancelled begin every query of a pool failed for 20 minutes"
+    source = "sqlx #4393: after a cancelled begin every query of a pool failed for 20 minutes",
+    environments = "pool_of_one"
 )]
 async fn update_cancelled(w: &Identities) -> Checked {
     let id = &id("Ada")?;
@@ -138,7 +140,8 @@ async fn update_cancelled(w: &Identities) -> Checked {
 /// An identifier that finds an identity which does not have it can be taken from nobody.
 #[rule(
     "identity::link::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn link_cancelled(w: &Identities) -> Checked {
     let id = &id("Ada")?;
@@ -156,7 +159,8 @@ async fn link_cancelled(w: &Identities) -> Checked {
 /// never was.
 #[rule(
     "identity::unlink::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn unlink_cancelled(w: &Identities) -> Checked {
     let (id, address) = (&id("Ada")?, &email("ada@example.com")?);
@@ -173,7 +177,8 @@ async fn unlink_cancelled(w: &Identities) -> Checked {
 #[rule(
     "identity::merge::cancelled_is_whole",
     source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
-    capability = "identity.merge"
+    capability = "identity.merge",
+    environments = "pool_of_one"
 )]
 async fn merge_cancelled(w: &Identities) -> Checked {
     let (survivor, duplicate) = (&id("Ada")?, &id("duplicate")?);
@@ -189,7 +194,8 @@ async fn merge_cancelled(w: &Identities) -> Checked {
 /// Identifiers that outlive their identity can never be used again.
 #[rule(
     "identity::erase::cancelled_is_whole",
-    source = "spire #6946: rows that belonged to a deleted one stayed"
+    source = "spire #6946: rows that belonged to a deleted one stayed",
+    environments = "pool_of_one"
 )]
 async fn erasure_cancelled(w: &Identities) -> Checked {
     let id = &id("Ada")?;

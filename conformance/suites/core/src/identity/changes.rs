@@ -227,7 +227,8 @@ async fn update_creates_nothing(w: &Identities) -> Checked {
 /// A lost update is a lost block.
 #[rule(
     "identity::update::race_has_one_winner",
-    source = "dex #2547; duck-auth: ten concurrent updates, one winner"
+    source = "dex #2547; duck-auth: ten concurrent updates, one winner",
+    environments = "isolation"
 )]
 async fn update_race_has_one_winner(w: &Identities) -> Checked {
     let mut version = w.subject.version;
@@ -265,7 +266,8 @@ async fn update_race_has_one_winner(w: &Identities) -> Checked {
 /// Two changes with one version are one change that nobody sees.
 #[rule(
     "identity::update::race_with_links_loses_none",
-    source = "kratos: a read, a change and a write lost what came between"
+    source = "kratos: a read, a change and a write lost what came between",
+    environments = "isolation"
 )]
 async fn every_change_has_a_version(w: &Identities) -> Checked {
     /// More attempts than any of them needs: with each that fails another one has succeeded.

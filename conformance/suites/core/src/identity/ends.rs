@@ -99,7 +99,8 @@ async fn erase_frees_what_it_had(w: &Identities) -> Checked {
 /// Each of them writes an entry into the audit log.
 #[rule(
     "identity::erase::race_has_one_winner",
-    source = "kratos: removals that were counted twice"
+    source = "kratos: removals that were counted twice",
+    environments = "isolation"
 )]
 async fn erase_race_has_one_winner(w: &Identities) -> Checked {
     for round in 0..4 {
@@ -129,7 +130,8 @@ async fn erase_race_has_one_winner(w: &Identities) -> Checked {
 /// An address that belongs to somebody who is not there can never be registered again.
 #[rule(
     "identity::erase::race_with_link_leaves_no_orphan",
-    source = "spire #6946: rows of what was deleted stayed behind"
+    source = "spire #6946: rows of what was deleted stayed behind",
+    environments = "isolation"
 )]
 async fn erase_race_with_link_leaves_no_orphan(w: &Identities) -> Checked {
     for round in 0..6 {

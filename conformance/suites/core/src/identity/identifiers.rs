@@ -83,7 +83,8 @@ async fn each_identifier_finds_its_owner(w: &Identities) -> Checked {
 /// Whoever chooses somebody's address as a username would receive their logins.
 #[rule(
     "identity::find::keeps_kinds_apart",
-    source = "better-auth #9818, #9503: account ids, provider ids and user ids were confused"
+    source = "better-auth #9818, #9503: account ids, provider ids and user ids were confused",
+    environments = "collation"
 )]
 async fn kinds_are_kept_apart(w: &Identities) -> Checked {
     equal(
@@ -122,7 +123,8 @@ async fn kinds_are_kept_apart(w: &Identities) -> Checked {
 /// By the subject alone, the same number at another provider opens the account.
 #[rule(
     "identity::find::compares_accounts_whole",
-    source = "Auth.js: a lookup by one part survived its suite"
+    source = "Auth.js: a lookup by one part survived its suite",
+    environments = "collation"
 )]
 async fn accounts_are_compared_whole(w: &Identities) -> Checked {
     for (provider, subject, owner) in [
@@ -347,7 +349,8 @@ async fn link_keeps_to_the_limit(w: &Identities) -> Checked {
 /// Two owners of an address are two people with one inbox.
 #[rule(
     "identity::link::race_has_one_owner",
-    source = "supabase/auth, better-auth: check, then write"
+    source = "supabase/auth, better-auth: check, then write",
+    environments = "isolation"
 )]
 async fn link_race_has_one_owner(w: &Identities) -> Checked {
     for racer in 0..RACERS {
@@ -402,7 +405,8 @@ async fn link_race_has_one_owner(w: &Identities) -> Checked {
 /// A list that is read, changed and written back loses all but the last.
 #[rule(
     "identity::link::race_loses_none",
-    source = "duck-iam: 50 concurrent changes left one"
+    source = "duck-iam: 50 concurrent changes left one",
+    environments = "isolation"
 )]
 async fn link_race_loses_none(w: &Identities) -> Checked {
     let answers = race(RACERS, |racer| {
@@ -447,7 +451,8 @@ async fn link_race_loses_none(w: &Identities) -> Checked {
 /// A limit that each caller counts for itself is passed by all of them.
 #[rule(
     "identity::link::race_keeps_to_the_limit",
-    source = "better-auth #9993, #10002: two accepts exceeded a limit"
+    source = "better-auth #9993, #10002: two accepts exceeded a limit",
+    environments = "isolation"
 )]
 async fn link_race_keeps_to_the_limit(w: &Identities) -> Checked {
     const ROOM: usize = 3;

@@ -25,7 +25,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// An adapter that folds ids hands one person's account to another.
 #[rule(
     "identity::create::keeps_ids_apart",
-    source = "CVE-2026-55170; better-auth #6033: ids were mangled"
+    source = "CVE-2026-55170; better-auth #6033: ids were mangled",
+    environments = "collation"
 )]
 async fn hostile_ids_are_kept_apart(w: &Identities) -> Checked {
     for name in hostile() {
@@ -92,7 +93,8 @@ async fn large_profile_is_kept(w: &Identities) -> Checked {
 /// A verification that moves by an hour happened before it was asked for.
 #[rule(
     "identity::create::keeps_instants",
-    source = "dex b51e73bc, fd20b213: precision and zone were dropped"
+    source = "dex b51e73bc, fd20b213: precision and zone were dropped",
+    environments = "time_zone"
 )]
 async fn instants_are_kept_exactly(w: &Identities) -> Checked {
     for (number, instant) in instants()?.into_iter().enumerate() {

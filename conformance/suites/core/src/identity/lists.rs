@@ -75,7 +75,8 @@ impl Identities {
 /// A cursor on the creation alone skips those who registered in one instant.
 #[rule(
     "identity::list::is_complete_and_ordered",
-    source = "leapmux #287; openfga: order must not depend on the database's locale"
+    source = "leapmux #287; openfga: order must not depend on the database's locale",
+    environments = "collation"
 )]
 async fn list_is_complete_and_ordered(w: &Identities) -> Checked {
     let expected = w.ten().await?;
@@ -233,7 +234,8 @@ async fn walk_survives_removals(w: &Identities) -> Checked {
 /// An offset answers somebody again for each who comes.
 #[rule(
     "identity::list::walk_survives_insertions",
-    source = "AuthHero 0e6acf4; leapmux #287"
+    source = "AuthHero 0e6acf4; leapmux #287",
+    environments = "collation"
 )]
 async fn walk_survives_insertions(w: &Identities) -> Checked {
     let expected = w.ten().await?;

@@ -189,7 +189,8 @@ async fn merge_keeps_to_the_limit(w: &Identities) -> Checked {
 #[rule(
     "identity::merge::race_has_one_winner",
     source = "better-auth: linking and merging at once",
-    capability = "identity.merge"
+    capability = "identity.merge",
+    environments = "isolation"
 )]
 async fn merge_race_has_one_winner(w: &Identities) -> Checked {
     let mut survivors: Vec<IdentityId> = Vec::new();
@@ -249,7 +250,8 @@ async fn merge_race_has_one_winner(w: &Identities) -> Checked {
 #[rule(
     "identity::merge::race_with_links_keeps_to_the_limit",
     source = "better-auth #9993, #10002: two accepts exceeded a limit",
-    capability = "identity.merge"
+    capability = "identity.merge",
+    environments = "isolation"
 )]
 async fn merge_race_with_links_keeps_to_the_limit(w: &Identities) -> Checked {
     let many = |name: &str, count: usize| {

@@ -136,7 +136,8 @@ async fn stored_id_is_refused(w: &Identities) -> Checked {
 /// Two accounts with one address are one account too many, and half an account is worse.
 #[rule(
     "identity::create::refuses_a_taken_identifier",
-    source = "better-auth #942; kratos: a failed identifier left the identity behind"
+    source = "better-auth #942; kratos: a failed identifier left the identity behind",
+    environments = "collation"
 )]
 async fn taken_identifier_is_refused(w: &Identities) -> Checked {
     for linked in &w.subject.identifiers {
@@ -260,7 +261,8 @@ async fn no_identifiers_collide_with_none(w: &Identities) -> Checked {
 /// Two registrations that both succeed share an account.
 #[rule(
     "identity::create::race_has_one_owner",
-    source = "supabase/auth, better-auth: check, then write"
+    source = "supabase/auth, better-auth: check, then write",
+    environments = "isolation"
 )]
 async fn id_race_has_one_owner(w: &Identities) -> Checked {
     for round in 0..4 {
@@ -309,7 +311,8 @@ async fn id_race_has_one_owner(w: &Identities) -> Checked {
 /// Two accounts with one address: the password reset of one opens the other.
 #[rule(
     "identity::create::race_has_one_owner_of_an_identifier",
-    source = "better-auth #942: two users with one address"
+    source = "better-auth #942: two users with one address",
+    environments = "isolation"
 )]
 async fn identifier_race_has_one_owner(w: &Identities) -> Checked {
     for round in 0..4 {

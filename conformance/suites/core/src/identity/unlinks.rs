@@ -160,7 +160,8 @@ async fn unlink_frees_the_identifier(w: &Identities) -> Checked {
 /// Two that both removed it write two entries of one event.
 #[rule(
     "identity::unlink::race_has_one_winner",
-    source = "kratos: removals that were counted twice"
+    source = "kratos: removals that were counted twice",
+    environments = "isolation"
 )]
 async fn unlink_race_has_one_winner(w: &Identities) -> Checked {
     for round in 0..4_u16 {

@@ -94,7 +94,8 @@ async fn other_tenants_reach_nothing(w: &Identities) -> Checked {
 /// One person is a customer of two customers.
 #[rule(
     "identity::tenancy::identifiers_are_the_tenants_own",
-    source = "hydra, kratos: unique keys are per tenant"
+    source = "hydra, kratos: unique keys are per tenant",
+    environments = "collation"
 )]
 async fn identifiers_are_the_tenants_own(w: &Identities) -> Checked {
     let third = w.context.tenant()?;
@@ -122,7 +123,8 @@ async fn identifiers_are_the_tenants_own(w: &Identities) -> Checked {
 /// A backend that folds them gives one customer the people of another.
 #[rule(
     "identity::tenancy::tenants_are_compared_as_bytes",
-    source = "CVE-2026-55170; MySQL pads texts before it compares them"
+    source = "CVE-2026-55170; MySQL pads texts before it compares them",
+    environments = "collation"
 )]
 async fn tenants_are_compared_as_bytes(w: &Identities) -> Checked {
     let mut tenants = Vec::new();

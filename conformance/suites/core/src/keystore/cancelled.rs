@@ -75,7 +75,8 @@ impl Records for Keys {
 /// A key without its other half signs tokens that nobody can verify.
 #[rule(
     "keystore::insert::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn insertion_cancelled(w: &Keys) -> Checked {
     let new = &signing("new")?;
@@ -91,7 +92,8 @@ async fn insertion_cancelled(w: &Keys) -> Checked {
 /// Between the two steps there is no active key: nobody could log in until somebody noticed.
 #[rule(
     "keystore::rotate::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn rotation_cancelled(w: &Keys) -> Checked {
     let (active, next) = (&id("active")?, &id("next")?);

@@ -146,7 +146,8 @@ async fn revoked_never_comes_back(w: &Keys) -> Checked {
 /// Each who is told so writes an alarm.
 #[rule(
     "keystore::revoke::race_has_one_winner",
-    source = "kratos: revocations that were counted twice"
+    source = "kratos: revocations that were counted twice",
+    environments = "isolation"
 )]
 async fn revocation_race_has_one_winner(w: &Keys) -> Checked {
     for round in 0..4 {
@@ -301,7 +302,8 @@ async fn published_are_next_active_and_retired(w: &Keys) -> Checked {
 /// An order that changes makes every client load the set again.
 #[rule(
     "keystore::public_set::is_ordered",
-    source = "hydra: the order of keys made in one tick changed between reads"
+    source = "hydra: the order of keys made in one tick changed between reads",
+    environments = "collation"
 )]
 async fn published_are_ordered(w: &Keys) -> Checked {
     for (name, created_at) in [

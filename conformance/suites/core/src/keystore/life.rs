@@ -286,7 +286,8 @@ async fn rotation_needs_a_key_that_waits(w: &Keys) -> Checked {
 /// Two keys in use are two answers to the question who signed.
 #[rule(
     "keystore::rotate::race_has_one_winner",
-    source = "dex: concurrent updates of the key set, one winner; AuthHero: 20 current rows"
+    source = "dex: concurrent updates of the key set, one winner; AuthHero: 20 current rows",
+    environments = "isolation"
 )]
 async fn rotation_race_has_one_winner(w: &Keys) -> Checked {
     let mut active = w.active.id.clone();
@@ -351,7 +352,8 @@ async fn rotation_race_has_one_winner(w: &Keys) -> Checked {
 /// Servers that start together each believe to be the first.
 #[rule(
     "keystore::rotate::first_race_has_one_winner",
-    source = "hydra #3870, #3876; dex: two first writers"
+    source = "hydra #3870, #3876; dex: two first writers",
+    environments = "isolation"
 )]
 async fn first_rotation_race_has_one_winner(w: &Keys) -> Checked {
     for _ in 0..4 {
@@ -398,7 +400,8 @@ async fn first_rotation_race_has_one_winner(w: &Keys) -> Checked {
 /// A moment without a key is a login that failed.
 #[rule(
     "keystore::rotate::readers_see_one_in_use",
-    source = "casbin: readers saw an empty set during a save; AuthHero: two statements"
+    source = "casbin: readers saw an empty set during a save; AuthHero: two statements",
+    environments = "isolation"
 )]
 async fn readers_see_one_active(w: &Keys) -> Checked {
     for number in 0..8 {

@@ -62,7 +62,8 @@ impl Keys {
 /// Whoever takes the first as the newest would take another at every read.
 #[rule(
     "keystore::list::is_complete_and_ordered",
-    source = "hydra: newest first within one tick; leapmux #287"
+    source = "hydra: newest first within one tick; leapmux #287",
+    environments = "collation"
 )]
 async fn list_is_complete_and_ordered(w: &Keys) -> Checked {
     let expected = w.eight().await?;
@@ -111,7 +112,8 @@ async fn list_has_no_limit_of_its_own(w: &Keys) -> Checked {
 /// A key that encrypts must not sign.
 #[rule(
     "keystore::list::keeps_uses_apart",
-    source = "hydra: sets of keys have nothing to do with each other"
+    source = "hydra: sets of keys have nothing to do with each other",
+    environments = "collation"
 )]
 async fn list_keeps_uses_apart(w: &Keys) -> Checked {
     w.rotate(minute(4)).await?;
@@ -168,7 +170,8 @@ async fn walk_survives_removals(w: &Keys) -> Checked {
 /// An offset answers a key again for each that comes.
 #[rule(
     "keystore::list::walk_survives_insertions",
-    source = "AuthHero 0e6acf4; leapmux #287"
+    source = "AuthHero 0e6acf4; leapmux #287",
+    environments = "collation"
 )]
 async fn walk_survives_insertions(w: &Keys) -> Checked {
     let expected = w.eight().await?;

@@ -133,7 +133,8 @@ async fn id_of_the_other_use_is_refused(w: &Keys) -> Checked {
 /// Servers that start together each make the first key.
 #[rule(
     "keystore::insert::race_has_one_owner",
-    source = "hydra #3870, #3876: concurrent first use made duplicate keys"
+    source = "hydra #3870, #3876: concurrent first use made duplicate keys",
+    environments = "isolation"
 )]
 async fn insert_race_has_one_owner(w: &Keys) -> Checked {
     for round in 0..4 {
@@ -174,7 +175,8 @@ async fn insert_race_has_one_owner(w: &Keys) -> Checked {
 /// A token that names one key must not be verified with another.
 #[rule(
     "keystore::insert::keeps_ids_apart",
-    source = "CVE-2026-55170: a collation made two ids one"
+    source = "CVE-2026-55170: a collation made two ids one",
+    environments = "collation"
 )]
 async fn ids_are_kept_apart(w: &Keys) -> Checked {
     for name in hostile() {
@@ -255,7 +257,8 @@ async fn private_part_is_kept_exactly(w: &Keys) -> Checked {
 /// A key that retires an hour early locks everybody out.
 #[rule(
     "keystore::insert::keeps_instants",
-    source = "dex b51e73bc: rotation times lost their precision"
+    source = "dex b51e73bc: rotation times lost their precision",
+    environments = "time_zone"
 )]
 async fn instants_are_kept_exactly(w: &Keys) -> Checked {
     let mut active = w.active.id.clone();

@@ -83,7 +83,8 @@ async fn other_tenants_reach_nothing(w: &Keys) -> Checked {
 /// A backend that folds them signs for one customer with the key of another.
 #[rule(
     "keystore::tenancy::tenants_are_compared_as_bytes",
-    source = "CVE-2026-55170; MySQL pads texts before it compares them"
+    source = "CVE-2026-55170; MySQL pads texts before it compares them",
+    environments = "collation"
 )]
 async fn tenants_are_compared_as_bytes(w: &Keys) -> Checked {
     let mut tenants = Vec::new();

@@ -49,7 +49,8 @@ async fn missing_is_none(w: &Book) -> Checked {
 /// Two policies that become one decide by the wrong rules.
 #[rule(
     "policies::get_policy::compares_ids_as_bytes",
-    source = "CVE-2026-55170; duck-iam: ids went into paths and keys as they are"
+    source = "CVE-2026-55170; duck-iam: ids went into paths and keys as they are",
+    environments = "collation"
 )]
 async fn policy_ids_are_bytes(w: &Book) -> Checked {
     ids_are_bytes::<Policies>(w).await
@@ -61,7 +62,8 @@ async fn policy_ids_are_bytes(w: &Book) -> Checked {
 /// Whoever holds `admin` must not hold `Admin`.
 #[rule(
     "policies::get_role::compares_ids_as_bytes",
-    source = "spicedb #3161: a collation made two of a kind equal; duck-iam 3.0.1: `__proto__`"
+    source = "spicedb #3161: a collation made two of a kind equal; duck-iam 3.0.1: `__proto__`",
+    environments = "collation"
 )]
 async fn role_ids_are_bytes(w: &Book) -> Checked {
     ids_are_bytes::<Roles>(w).await
@@ -92,7 +94,8 @@ async fn ids_are_bytes<K: Kind>(w: &Book) -> Checked {
 /// Deleting a role must not delete the policy that denies.
 #[rule(
     "policies::ids::policies_and_roles_are_apart",
-    source = "keyv #1599, #1504: keys without their prefix met others"
+    source = "keyv #1599, #1504: keys without their prefix met others",
+    environments = "collation"
 )]
 async fn kinds_are_apart(w: &Book) -> Checked {
     let policy = w
@@ -164,7 +167,8 @@ async fn reach_nothing<K: Kind>(w: &Book, there: &TenantId) -> Checked {
 /// A backend that folds them decides about one customer by the policies of another.
 #[rule(
     "policies::tenancy::tenants_are_compared_as_bytes",
-    source = "CVE-2026-55170; MySQL pads texts before it compares them"
+    source = "CVE-2026-55170; MySQL pads texts before it compares them",
+    environments = "collation"
 )]
 async fn tenants_are_compared_as_bytes(w: &Book) -> Checked {
     // The context's tenants come in such triples.

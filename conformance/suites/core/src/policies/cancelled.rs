@@ -109,7 +109,8 @@ impl Records for Book {
 /// Without the policy that forbids something, everybody may do it.
 #[rule(
     "policies::save_policy::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn saved_policy_cancelled(w: &Book) -> Checked {
     let draft = &Policies::full("policy", "new")?;
@@ -128,7 +129,8 @@ async fn saved_policy_cancelled(w: &Book) -> Checked {
 /// An edit of a role would take it from everybody who holds it.
 #[rule(
     "policies::save_role::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn saved_role_cancelled(w: &Book) -> Checked {
     let draft = &Roles::full("role", "new")?;
@@ -147,7 +149,8 @@ async fn saved_role_cancelled(w: &Book) -> Checked {
 /// Grants that outlive their role come back to life when its id is used again.
 #[rule(
     "policies::delete_role::cancelled_is_whole",
-    source = "spire #6946: rows that belonged to a deleted one stayed"
+    source = "spire #6946: rows that belonged to a deleted one stayed",
+    environments = "pool_of_one"
 )]
 async fn deleted_role_cancelled(w: &Book) -> Checked {
     let id = &Roles::id("role")?;

@@ -110,7 +110,8 @@ async fn role_order_is_kept(w: &Book) -> Checked {
 /// policy off, or on for everybody.
 #[rule(
     "policies::save_policy::keeps_absent_and_empty_apart",
-    source = "duck-iam: absent became a default on some adapters; better-auth #5779"
+    source = "duck-iam: absent became a default on some adapters; better-auth #5779",
+    environments = "collation"
 )]
 async fn policy_absent_and_empty_differ(w: &Book) -> Checked {
     let mut drafts: Vec<PolicyDraft> = Vec::new();
@@ -184,7 +185,8 @@ async fn policy_absent_and_empty_differ(w: &Book) -> Checked {
 /// A permission without a scope holds everywhere; one that lost its conditions holds always.
 #[rule(
     "policies::save_role::keeps_absent_and_empty_apart",
-    source = "duck-iam: an adapter invented an empty list of parents"
+    source = "duck-iam: an adapter invented an empty list of parents",
+    environments = "collation"
 )]
 async fn role_absent_and_empty_differ(w: &Book) -> Checked {
     let mut drafts: Vec<RoleDraft> = Vec::new();

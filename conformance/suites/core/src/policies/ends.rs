@@ -118,7 +118,8 @@ async fn frees_the_id<K: Kind>(w: &Book) -> Checked {
 /// Whoever acts on the answer, by ending sessions or sending mail, acts once.
 #[rule(
     "policies::delete::race_has_one_winner",
-    source = "better-auth #10086: guarded transitions failed when they were made at once"
+    source = "better-auth #10086: guarded transitions failed when they were made at once",
+    environments = "isolation"
 )]
 async fn delete_race_has_one_winner(w: &Book) -> Checked {
     one_deleter::<Policies>(w).await?;

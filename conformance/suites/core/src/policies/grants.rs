@@ -248,7 +248,8 @@ async fn delete_ends_more_than_a_page(w: &Book) -> Checked {
 #[rule(
     "policies::delete_role::race_with_assign_leaves_no_grant",
     capability = "assignments",
-    source = "duck-iam 2.1.0: a revoked grant came back from a race"
+    source = "duck-iam 2.1.0: a revoked grant came back from a race",
+    environments = "isolation"
 )]
 async fn delete_races_with_assign(w: &Book) -> Checked {
     let held = Held::build(w).await?;

@@ -73,7 +73,8 @@ fn sort<K: Kind>(records: &mut [Record<K::Draft>]) {
 /// A list without one policy decides differently, and nobody sees that it was there.
 #[rule(
     "policies::list::is_complete_and_ordered",
-    source = "casbin #1011: what was loaded was not what was saved; AuthHero 953739e: next was missing"
+    source = "casbin #1011: what was loaded was not what was saved; AuthHero 953739e: next was missing",
+    environments = "collation"
 )]
 async fn list_is_complete_and_ordered(w: &Book) -> Checked {
     complete_and_ordered::<Policies>(w).await?;
@@ -194,7 +195,8 @@ async fn survives_removals<K: Kind>(w: &Book) -> Checked {
 /// An offset answers one again for each that is saved before it.
 #[rule(
     "policies::list::walk_survives_insertions",
-    source = "AuthHero 0e6acf4; leapmux #287"
+    source = "AuthHero 0e6acf4; leapmux #287",
+    environments = "collation"
 )]
 async fn walk_survives_insertions(w: &Book) -> Checked {
     survives_insertions::<Policies>(w).await?;

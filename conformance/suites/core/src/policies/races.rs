@@ -62,7 +62,8 @@ async fn save_at_once<K: Kind>(
 /// Two owners of one id each believe that the rules are theirs.
 #[rule(
     "policies::save::creation_race_has_one_winner",
-    source = "casbin #1423: adding at once left duplicates; hydra #3870"
+    source = "casbin #1423: adding at once left duplicates; hydra #3870",
+    environments = "isolation"
 )]
 async fn creation_race_has_one_winner(w: &Book) -> Checked {
     one_creator::<Policies>(w).await?;
@@ -94,7 +95,8 @@ async fn one_creator<K: Kind>(w: &Book) -> Checked {
 /// A lost change is a denial that somebody believes in.
 #[rule(
     "policies::save::change_race_has_one_winner",
-    source = "dex #2547: concurrent updates overwrote each other"
+    source = "dex #2547: concurrent updates overwrote each other",
+    environments = "isolation"
 )]
 async fn change_race_has_one_winner(w: &Book) -> Checked {
     one_changer::<Policies>(w).await?;
@@ -125,7 +127,8 @@ async fn one_changer<K: Kind>(w: &Book) -> Checked {
 /// That is how two administrators work at once, and what the version is for.
 #[rule(
     "policies::save::loses_nothing_when_retried",
-    source = "better-auth #9993: what was read, changed and written was lost"
+    source = "better-auth #9993: what was read, changed and written was lost",
+    environments = "isolation"
 )]
 async fn retried_changes_are_all_there(w: &Book) -> Checked {
     all_are_added::<Policies>(w).await?;
@@ -213,7 +216,8 @@ async fn versions_are_contiguous<K: Kind>(w: &Book) -> Checked {
 /// A policy without its denials, even for an instant, lets somebody in.
 #[rule(
     "policies::save::readers_see_it_whole",
-    source = "casbin: a save deletes all rules and inserts them again; no suite reads meanwhile"
+    source = "casbin: a save deletes all rules and inserts them again; no suite reads meanwhile",
+    environments = "isolation"
 )]
 async fn readers_see_whole_records(w: &Book) -> Checked {
     seen_whole::<Policies>(w).await?;
@@ -309,7 +313,8 @@ async fn read_while<K: Kind>(
 /// A policy that was withdrawn would decide again, and a role would be held again.
 #[rule(
     "policies::save::race_with_delete_recreates_nothing",
-    source = "auth0/nextjs-auth0 #2530: first read, then written; connect-redis #328"
+    source = "auth0/nextjs-auth0 #2530: first read, then written; connect-redis #328",
+    environments = "isolation"
 )]
 async fn deleted_while_saved_is_gone(w: &Book) -> Checked {
     deleted_is_gone::<Policies>(w).await?;

@@ -82,7 +82,8 @@ impl Records for Sessions {
 /// Of a login whose client hangs up, a session would stay that no list shows and nobody can end.
 #[rule(
     "session::create::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn creation_cancelled(w: &Sessions) -> Checked {
     let new = &new_session("new")?;
@@ -98,7 +99,8 @@ async fn creation_cancelled(w: &Sessions) -> Checked {
 /// Whoever hangs up at that moment would be logged out, or leave an id behind that still logs in.
 #[rule(
     "session::rotate::cancelled_is_whole",
-    source = "spring-session #1791: the old id stayed in the index after a change of ids"
+    source = "spring-session #1791: the old id stayed in the index after a change of ids",
+    environments = "pool_of_one"
 )]
 async fn rotation_cancelled(w: &Sessions) -> Checked {
     let (old, new) = (&digest("old"), &digest("new"));
@@ -114,7 +116,8 @@ async fn rotation_cancelled(w: &Sessions) -> Checked {
 /// Who is told nothing tries again; who sees one of the sessions gone believes that all are.
 #[rule(
     "session::revoke_all_of::cancelled_is_whole",
-    source = "better-auth #10520: ended sessions went on authenticating in a second store"
+    source = "better-auth #10520: ended sessions went on authenticating in a second store",
+    environments = "pool_of_one"
 )]
 async fn revocation_of_all_cancelled(w: &Sessions) -> Checked {
     let ada = &ada()?;

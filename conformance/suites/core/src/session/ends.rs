@@ -79,7 +79,8 @@ async fn revoked_twice_is_told(w: &Sessions) -> Checked {
 /// Otherwise an audit log tells of one logout several times, or not at all.
 #[rule(
     "session::revoke::race_has_one_winner",
-    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at"
+    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at",
+    environments = "isolation"
 )]
 async fn revocation_race_has_one_winner(w: &Sessions) -> Checked {
     for round in 0..4 {
@@ -289,7 +290,8 @@ async fn all_means_more_than_a_page(w: &Sessions) -> Checked {
 /// in.
 #[rule(
     "session::revoke_all_of::race_counts_what_ended",
-    source = "none of the suites of this kind revokes while somebody logs in"
+    source = "none of the suites of this kind revokes while somebody logs in",
+    environments = "isolation"
 )]
 async fn late_session_stays_or_ends(w: &Sessions) -> Checked {
     for round in 0..4 {

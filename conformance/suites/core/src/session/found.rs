@@ -64,7 +64,8 @@ async fn missing_is_not_remembered(w: &Sessions) -> Checked {
 /// Otherwise one cookie opens the sessions of several people.
 #[rule(
     "session::get::compares_ids_whole",
-    source = "casbin: a rule was removed with those of which it is a prefix"
+    source = "casbin: a rule was removed with those of which it is a prefix",
+    environments = "collation"
 )]
 async fn near_ids_are_other_ids(w: &Sessions) -> Checked {
     let mut near = Vec::new();

@@ -79,7 +79,8 @@ async fn idle_time_is_kept_exactly(w: &Sessions) -> Checked {
 /// An adapter that folds them shows one user the sessions of another.
 #[rule(
     "session::create::keeps_identities_apart",
-    source = "CVE-2026-55170: a collation made user:Alice and user:alice one"
+    source = "CVE-2026-55170: a collation made user:Alice and user:alice one",
+    environments = "collation"
 )]
 async fn hostile_identities_are_kept_apart(w: &Sessions) -> Checked {
     for (number, identity) in hostile().iter().enumerate() {
@@ -185,7 +186,8 @@ async fn large_data_is_kept(w: &Sessions) -> Checked {
 /// Users stay logged in for an hour too long, or are logged out at once.
 #[rule(
     "session::create::keeps_instants",
-    source = "redaxo #6679, koa-pg-session #9, lucia #1392, dex b51e73bc"
+    source = "redaxo #6679, koa-pg-session #9, lucia #1392, dex b51e73bc",
+    environments = "time_zone"
 )]
 async fn instants_are_kept_exactly(w: &Sessions) -> Checked {
     for instant in instants()? {

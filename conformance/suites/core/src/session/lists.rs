@@ -66,7 +66,8 @@ impl Sessions {
 /// A session that no page shows is one that its user cannot end.
 #[rule(
     "session::list_of::is_complete_and_ordered",
-    source = "leapmux #287: rows of one millisecond were dropped; AuthHero 953739e: next was missing"
+    source = "leapmux #287: rows of one millisecond were dropped; AuthHero 953739e: next was missing",
+    environments = "collation"
 )]
 async fn list_is_complete_and_ordered(w: &Sessions) -> Checked {
     let expected = w.eight().await?;
@@ -211,7 +212,8 @@ async fn walk_survives_removals(w: &Sessions) -> Checked {
 /// A session that is skipped or doubled makes a user end the wrong one.
 #[rule(
     "session::list_of::walk_survives_insertions",
-    source = "AuthHero 0e6acf4; leapmux #287"
+    source = "AuthHero 0e6acf4; leapmux #287",
+    environments = "collation"
 )]
 async fn walk_survives_insertions(w: &Sessions) -> Checked {
     let expected = w.eight().await?;

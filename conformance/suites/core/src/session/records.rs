@@ -216,7 +216,8 @@ async fn expiry_is_the_earlier_end(w: &Sessions) -> Checked {
 /// Two users who are given one session read each other's data.
 #[rule(
     "session::create::race_has_one_owner",
-    source = "twentyhq/twenty #26025: check, then write"
+    source = "twentyhq/twenty #26025: check, then write",
+    environments = "isolation"
 )]
 async fn creation_race_has_one_owner(w: &Sessions) -> Checked {
     for round in 0..4 {

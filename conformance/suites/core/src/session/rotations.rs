@@ -294,7 +294,8 @@ async fn rotation_to_a_stored_id_is_refused(w: &Sessions) -> Checked {
 /// Otherwise a user gets the session of somebody else, whose own is gone.
 #[rule(
     "session::rotate::race_for_one_id",
-    source = "twentyhq/twenty #26025: looked first and wrote later"
+    source = "twentyhq/twenty #26025: looked first and wrote later",
+    environments = "isolation"
 )]
 async fn rotation_race_for_one_id(w: &Sessions) -> Checked {
     for round in 0..4 {
@@ -393,7 +394,8 @@ async fn rotation_never_undoes_a_revocation(w: &Sessions) -> Checked {
 /// With two live ids a logout ends one, and the other stays logged in.
 #[rule(
     "session::rotate::race_has_one_winner",
-    source = "hydra #3207, fosite #652: concurrent rotations both succeeded"
+    source = "hydra #3207, fosite #652: concurrent rotations both succeeded",
+    environments = "isolation"
 )]
 async fn rotation_race_has_one_winner(w: &Sessions) -> Checked {
     let mut current = w.subject.id.clone();

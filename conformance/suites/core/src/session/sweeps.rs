@@ -29,7 +29,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// One that removes too much logs people out; one that removes too little fills the disk.
 #[rule(
     "session::sweep::removes_exactly_what_is_over",
-    source = "AuthHero c65565c: cleanup removed live sessions; dex: GC in three time zones"
+    source = "AuthHero c65565c: cleanup removed live sessions; dex: GC in three time zones",
+    environments = "time_zone"
 )]
 async fn sweep_removes_what_is_over(w: &Sessions) -> Checked {
     let idle_over = w.create(new_session("idle over")?).await?;
@@ -193,7 +194,8 @@ async fn sweep_frees_ids(w: &Sessions) -> Checked {
 /// A sweep that reads its cutoff in another time zone logs everybody out, or removes nothing.
 #[rule(
     "session::sweep::knows_every_instant",
-    source = "khora #1141, greyproxy #4: cutoffs without a zone; dex: GC in three time zones"
+    source = "khora #1141, greyproxy #4: cutoffs without a zone; dex: GC in three time zones",
+    environments = "time_zone"
 )]
 async fn sweep_knows_every_instant(w: &Sessions) -> Checked {
     let tenant = w.context.tenant()?;
@@ -224,7 +226,8 @@ async fn sweep_knows_every_instant(w: &Sessions) -> Checked {
 /// Every server sweeps; a sweep that fails because another one runs lets the store fill up.
 #[rule(
     "session::sweep::race_counts_each_once",
-    source = "hydra, spire: batches; better-auth #6572: counts of affected rows were wrong"
+    source = "hydra, spire: batches; better-auth #6572: counts of affected rows were wrong",
+    environments = "isolation"
 )]
 async fn sweep_race_counts_each_once(w: &Sessions) -> Checked {
     for round in 0..4 {

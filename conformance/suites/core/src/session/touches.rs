@@ -30,7 +30,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// Otherwise users are logged out while they work, or a touch changes what the engine stored.
 #[rule(
     "session::touch::slides_the_idle_end",
-    source = "dex, spring-session: idle expiry moves with activity"
+    source = "dex, spring-session: idle expiry moves with activity",
+    environments = "time_zone"
 )]
 async fn touch_slides_the_idle_end(w: &Sessions) -> Checked {
     // The last moment counts as well.
@@ -74,7 +75,8 @@ async fn touch_slides_the_idle_end(w: &Sessions) -> Checked {
 /// A stolen session that is used every minute must end all the same.
 #[rule(
     "session::touch::stops_at_the_absolute_end",
-    source = "OneAuth: min(now + idle, absolute end)"
+    source = "OneAuth: min(now + idle, absolute end)",
+    environments = "time_zone"
 )]
 async fn touch_stops_at_the_absolute_end(w: &Sessions) -> Checked {
     let given = NewSession {
@@ -191,7 +193,8 @@ async fn touch_never_moves_back(w: &Sessions) -> Checked {
 /// Otherwise a user with two tabs is logged out while working in one of them.
 #[rule(
     "session::touch::race_keeps_the_latest",
-    source = "kratos: concurrent extensions of one session"
+    source = "kratos: concurrent extensions of one session",
+    environments = "isolation"
 )]
 async fn touch_race_keeps_the_latest(w: &Sessions) -> Checked {
     for round in 0..4_u16 {

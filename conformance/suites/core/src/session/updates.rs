@@ -226,7 +226,8 @@ async fn update_never_undoes_a_revocation(w: &Sessions) -> Checked {
 /// Otherwise what one request stored, such as a second factor that was passed, is lost.
 #[rule(
     "session::update::race_has_one_winner",
-    source = "dex #2547: concurrent refreshes overwrote each other"
+    source = "dex #2547: concurrent refreshes overwrote each other",
+    environments = "isolation"
 )]
 async fn update_race_has_one_winner(w: &Sessions) -> Checked {
     let mut version = w.subject.version;
@@ -263,7 +264,8 @@ async fn update_race_has_one_winner(w: &Sessions) -> Checked {
 /// Otherwise a user passes the second factor in one tab and is asked for it again.
 #[rule(
     "session::update::loses_nothing_when_retried",
-    source = "spring-session: two requests that add different attributes both survive"
+    source = "spring-session: two requests that add different attributes both survive",
+    environments = "isolation"
 )]
 async fn update_loses_no_attribute(w: &Sessions) -> Checked {
     let answers = race(RACERS, |racer| {

@@ -83,7 +83,8 @@ async fn other_tenants_reach_nothing(w: &Sessions) -> Checked {
 /// A backend that folds them gives one customer the sessions of another.
 #[rule(
     "session::tenancy::tenants_are_compared_as_bytes",
-    source = "CVE-2026-55170; MySQL pads texts before it compares them"
+    source = "CVE-2026-55170; MySQL pads texts before it compares them",
+    environments = "collation"
 )]
 async fn tenants_are_compared_as_bytes(w: &Sessions) -> Checked {
     // The context's tenants come in such triples.

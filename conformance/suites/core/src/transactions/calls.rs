@@ -32,7 +32,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// What an engine must write outside, it writes although the rest was rolled back.
 #[rule(
     "transactions::ports::are_those_outside",
-    source = "hydra 3ad64db92: what the outermost layer offers was lost on the way in"
+    source = "hydra 3ad64db92: what the outermost layer offers was lost on the way in",
+    environments = "pool_of_one, isolation"
 )]
 async fn same_ports(w: &Bundle) -> Checked {
     let transactions = some("transactions", w.first.transactions.clone())?;
@@ -51,7 +52,8 @@ async fn same_ports(w: &Bundle) -> Checked {
 /// One that is silently a part of another commits what its caller believes undone.
 #[rule(
     "transactions::nested::is_refused",
-    source = "AuthHero 2f65572: a transaction in a transaction joined it, or failed"
+    source = "AuthHero 2f65572: a transaction in a transaction joined it, or failed",
+    environments = "pool_of_one, isolation"
 )]
 async fn not_nested(w: &Bundle) -> Checked {
     let transactions = some("transactions", w.first.transactions.clone())?;
@@ -84,7 +86,8 @@ async fn not_nested(w: &Bundle) -> Checked {
 /// statement (error 25P02) is of no use to them.
 #[rule(
     "transactions::refused::leaves_the_rest",
-    source = "AuthHero: a failed probe within a transaction aborted it on PostgreSQL"
+    source = "AuthHero: a failed probe within a transaction aborted it on PostgreSQL",
+    environments = "pool_of_one, isolation"
 )]
 async fn refused_calls(w: &Bundle) -> Checked {
     let transactions = some("transactions", w.first.transactions.clone())?;
@@ -115,7 +118,8 @@ async fn refused_calls(w: &Bundle) -> Checked {
 /// Engines join what does not depend on each other; on one connection it must wait, and not get lost.
 #[rule(
     "transactions::calls::at_once_are_all_done",
-    source = "decision: calls inside wait for each other"
+    source = "decision: calls inside wait for each other",
+    environments = "pool_of_one, isolation"
 )]
 async fn calls_at_once(w: &Bundle) -> Checked {
     let transactions = some("transactions", w.first.transactions.clone())?;
@@ -148,7 +152,8 @@ async fn calls_at_once(w: &Bundle) -> Checked {
 /// Who is moved to another tenant would be in both, or in none.
 #[rule(
     "transactions::tenancy::spans_tenants",
-    source = "decision: the tenant is an argument of the call, not of the transaction"
+    source = "decision: the tenant is an argument of the call, not of the transaction",
+    environments = "pool_of_one, isolation"
 )]
 async fn spanned_tenants(w: &Bundle) -> Checked {
     let others: [TenantId; 2] = [w.context.tenant()?, w.context.tenant()?];
@@ -194,7 +199,8 @@ async fn spanned_tenants(w: &Bundle) -> Checked {
 #[rule(
     "transactions::calls::dropped_is_whole",
     capability = "identity",
-    source = "sqlx #4385: a cancelled call left its transaction as it stood"
+    source = "sqlx #4385: a cancelled call left its transaction as it stood",
+    environments = "pool_of_one, isolation"
 )]
 async fn dropped_call(w: &Bundle) -> Checked {
     /// More polls than a call needs.

@@ -68,7 +68,8 @@ impl Records for Bundle {
 /// Whoever hangs up during a sign-up would have an account that they cannot log in to.
 #[rule(
     "transactions::commit::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one, isolation"
 )]
 async fn cancelled(w: &Bundle) -> Checked {
     let probes = &w.few();

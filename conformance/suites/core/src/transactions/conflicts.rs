@@ -25,7 +25,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 #[rule(
     "transactions::conflict::one_creator_wins",
     capability = "identity",
-    source = "AuthHero 2185ce2: writes of several statements left a part on an error"
+    source = "AuthHero 2185ce2: writes of several statements left a part on an error",
+    environments = "pool_of_one, isolation"
 )]
 async fn one_creator(w: &Bundle) -> Checked {
     let probes = w.probes.clone();
@@ -83,7 +84,8 @@ async fn one_creator(w: &Bundle) -> Checked {
 #[rule(
     "transactions::conflict::no_update_is_lost",
     capability = "policies",
-    source = "better-auth #9993: counters that were read, changed and written"
+    source = "better-auth #9993: counters that were read, changed and written",
+    environments = "pool_of_one, isolation"
 )]
 async fn no_lost_update(w: &Bundle) -> Checked {
     /// How often each racer counts.

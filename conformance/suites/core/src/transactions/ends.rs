@@ -30,7 +30,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// An engine that got its answer tells a user that they have an account.
 #[rule(
     "transactions::commit::makes_all_visible",
-    source = "hydra 3ad64db92: transactions that the outermost layer did not pass on"
+    source = "hydra 3ad64db92: transactions that the outermost layer did not pass on",
+    environments = "pool_of_one, isolation"
 )]
 async fn committed(w: &Bundle) -> Checked {
     in_transaction(&w.first, |inside| async move {
@@ -45,7 +46,8 @@ async fn committed(w: &Bundle) -> Checked {
 /// An identity whose first credential was refused would take its address for ever, and let nobody in.
 #[rule(
     "transactions::rollback::leaves_nothing",
-    source = "hydra 3ad64db92: every transaction was none, without a word"
+    source = "hydra 3ad64db92: every transaction was none, without a word",
+    environments = "pool_of_one, isolation"
 )]
 async fn rolled_back(w: &Bundle) -> Checked {
     let transactions = some("transactions", w.first.transactions.clone())?;
@@ -60,7 +62,8 @@ async fn rolled_back(w: &Bundle) -> Checked {
 /// The engine decided that it must not be; the half that was written before that would be.
 #[rule(
     "transactions::error::leaves_nothing",
-    source = "AuthHero 4867c22: a row was stored without the event that tells of it"
+    source = "AuthHero 4867c22: a row was stored without the event that tells of it",
+    environments = "pool_of_one, isolation"
 )]
 async fn error(w: &Bundle) -> Checked {
     let decided = PortError::refused("sign_up", "is not allowed");
@@ -81,7 +84,8 @@ async fn error(w: &Bundle) -> Checked {
 /// The connection would go back to the pool with half a sign-up on it, which the next caller commits.
 #[rule(
     "transactions::panic::leaves_nothing",
-    source = "decision: a panic is an end like any other"
+    source = "decision: a panic is an end like any other",
+    environments = "pool_of_one, isolation"
 )]
 async fn panicked(w: &Bundle) -> Checked {
     let probes = w.probes.clone();
@@ -108,7 +112,8 @@ async fn panicked(w: &Bundle) -> Checked {
 /// Of a sign-up whose client hangs up, half would be stored; or its locks would keep everybody out.
 #[rule(
     "transactions::drop::leaves_nothing",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one, isolation"
 )]
 async fn dropped(w: &Bundle) -> Checked {
     let probes = w.probes.clone();
@@ -140,7 +145,8 @@ async fn dropped(w: &Bundle) -> Checked {
 /// A task that was forgotten would write outside of the transaction, after the decision not to.
 #[rule(
     "transactions::end::kept_ports_are_refused",
-    source = "decision: what is inside of a transaction is never outside of it"
+    source = "decision: what is inside of a transaction is never outside of it",
+    environments = "pool_of_one, isolation"
 )]
 async fn kept_ports(w: &Bundle) -> Checked {
     let transactions = some("transactions", w.first.transactions.clone())?;
@@ -184,7 +190,8 @@ async fn kept_ports(w: &Bundle) -> Checked {
 /// What each of them keeps of a pool, the pool lacks: after a day of errors nobody can log in.
 #[rule(
     "transactions::turns::leave_all_in_order",
-    source = "pgx #2481: connections with an open transaction went back to the pool"
+    source = "pgx #2481: connections with an open transaction went back to the pool",
+    environments = "pool_of_one, isolation"
 )]
 async fn many_in_turn(w: &Bundle) -> Checked {
     // More than any pool of ordinary size has.
@@ -232,7 +239,8 @@ async fn many_in_turn(w: &Bundle) -> Checked {
 #[rule(
     "transactions::restart::keeps_what_was_committed",
     capability = "reopen",
-    source = "decision: a commit makes last"
+    source = "decision: a commit makes last",
+    environments = "pool_of_one, isolation"
 )]
 async fn restarted(w: &Bundle) -> Checked {
     in_transaction(&w.first, |inside| async move {

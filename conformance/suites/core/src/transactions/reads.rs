@@ -29,7 +29,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// An engine that reads the user whom it has just created would create them again.
 #[rule(
     "transactions::reads::see_own_writes",
-    source = "better-auth #7758: reads in a transaction went to another connection"
+    source = "better-auth #7758: reads in a transaction went to another connection",
+    environments = "pool_of_one, isolation"
 )]
 async fn own_writes(w: &Bundle) -> Checked {
     let transactions = some("transactions", w.first.transactions.clone())?;
@@ -54,7 +55,8 @@ async fn own_writes(w: &Bundle) -> Checked {
 #[rule(
     "transactions::reads::see_own_writes_in_the_list_of_tenants",
     capability = "tenants",
-    source = "better-auth #7758: reads in a transaction went to another connection"
+    source = "better-auth #7758: reads in a transaction went to another connection",
+    environments = "pool_of_one, isolation"
 )]
 async fn listed_tenants(w: &Bundle) -> Checked {
     let draft = |name: &str| -> Result<TenantDraft, Failure> {
@@ -151,7 +153,8 @@ async fn listed(store: &dyn TenantStore, ids: &[TenantId]) -> Result<Vec<Tenant>
 /// never was one.
 #[rule(
     "transactions::reads::are_of_one_moment",
-    source = "the contract: reads see what was stored when the transaction first looked"
+    source = "the contract: reads see what was stored when the transaction first looked",
+    environments = "pool_of_one, isolation"
 )]
 async fn repeatable(w: &Bundle) -> Checked {
     /// How often is looked while the others write, at most: where they wait for the transaction, they
@@ -197,7 +200,8 @@ async fn repeatable(w: &Bundle) -> Checked {
 /// A reader that sees the user and not their block lets them in.
 #[rule(
     "transactions::reads::see_all_or_nothing_outside",
-    source = "AuthHero 4867c22: a row was stored without the event that tells of it"
+    source = "AuthHero 4867c22: a row was stored without the event that tells of it",
+    environments = "pool_of_one, isolation"
 )]
 async fn all_or_nothing(w: &Bundle) -> Checked {
     /// How many transactions are looked at, every second of which is rolled back.

@@ -111,7 +111,8 @@ impl Records for Houses {
 /// A name that is taken by nothing is taken for ever.
 #[rule(
     "organizations::create::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn create_cancelled(w: &Houses) -> Checked {
     let given = &new_organization("second", "second")?;
@@ -127,7 +128,8 @@ async fn create_cancelled(w: &Houses) -> Checked {
 /// A lock that outlives its caller keeps everybody out.
 #[rule(
     "organizations::add_member::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn add_cancelled(w: &Houses) -> Checked {
     let given = &new_membership(&id("first")?, "Eve")?;
@@ -143,7 +145,8 @@ async fn add_cancelled(w: &Houses) -> Checked {
 /// Otherwise a browser that is closed too early burns the invitation, or leaves it for another.
 #[rule(
     "organizations::accept::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn accept_cancelled(w: &Houses) -> Checked {
     let (token, who) = (&digest("first one"), &identity("Eve")?);
@@ -159,7 +162,8 @@ async fn accept_cancelled(w: &Houses) -> Checked {
 /// Members who outlive their organization are inside the next one of its id.
 #[rule(
     "organizations::delete::cancelled_is_whole",
-    source = "spire #6946: rows that belonged to a deleted one stayed"
+    source = "spire #6946: rows that belonged to a deleted one stayed",
+    environments = "pool_of_one"
 )]
 async fn delete_cancelled(w: &Houses) -> Checked {
     let place = &id("first")?;

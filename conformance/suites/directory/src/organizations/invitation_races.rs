@@ -25,7 +25,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// A link that is posted somewhere must let in one, and not all who are quick.
 #[rule(
     "organizations::accept::race_has_one_winner",
-    source = "supabase/auth #2613, goiabada #77, twentyhq/twenty #26025: used twice at once"
+    source = "supabase/auth #2613, goiabada #77, twentyhq/twenty #26025: used twice at once",
+    environments = "isolation"
 )]
 async fn accept_race_has_one_winner(w: &Houses) -> Checked {
     let place = w.subject_id();
@@ -66,7 +67,8 @@ async fn accept_race_has_one_winner(w: &Houses) -> Checked {
 /// An invitation takes no place before it is accepted: eight may be out for the last one.
 #[rule(
     "organizations::accept::race_keeps_to_the_limit",
-    source = "better-auth #9993, #10002: two accepts exceeded a team's limit, or its last free place was refused"
+    source = "better-auth #9993, #10002: two accepts exceeded a team's limit, or its last free place was refused",
+    environments = "isolation"
 )]
 async fn accept_race_keeps_to_the_limit(w: &Houses) -> Checked {
     for round in 0..6 {
@@ -126,7 +128,8 @@ async fn accept_race_keeps_to_the_limit(w: &Houses) -> Checked {
 /// Otherwise whoever was uninvited in time is a member all the same.
 #[rule(
     "organizations::accept::race_with_revoke",
-    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at"
+    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at",
+    environments = "isolation"
 )]
 async fn accept_race_with_revoke(w: &Houses) -> Checked {
     let place = w.subject_id();
@@ -171,7 +174,8 @@ async fn accept_race_with_revoke(w: &Houses) -> Checked {
 /// The last customer's new colleague would be the next customer's first.
 #[rule(
     "organizations::delete::race_leaves_nothing",
-    source = "spire #6946: rows that belonged to a deleted one stayed"
+    source = "spire #6946: rows that belonged to a deleted one stayed",
+    environments = "isolation"
 )]
 async fn delete_race_leaves_nothing(w: &Houses) -> Checked {
     for round in 0..8 {

@@ -150,7 +150,8 @@ async fn invite_refuses_what_is_over(w: &Houses) -> Checked {
 /// A link that is shown as valid when it is over is a link that people are sent.
 #[rule(
     "organizations::invitation::is_live_until_its_end",
-    source = "AuthHero: an expired code was consumed; kratos, keycloak"
+    source = "AuthHero: an expired code was consumed; kratos, keycloak",
+    environments = "time_zone"
 )]
 async fn invitation_is_live_until_its_end(w: &Houses) -> Checked {
     let (token, stored) = (digest("token"), &w.subject.invitations[0]);
@@ -371,7 +372,8 @@ async fn revoke_ends_one(w: &Houses) -> Checked {
 /// What is not swept fills the disk; what is swept too early breaks a link in a mailbox.
 #[rule(
     "organizations::sweep::removes_what_is_over",
-    source = "hydra, spire: batches; AuthHero c65565c: the cleanup removed what was live"
+    source = "hydra, spire: batches; AuthHero c65565c: the cleanup removed what was live",
+    environments = "time_zone"
 )]
 async fn sweep_removes_what_is_over(w: &Houses) -> Checked {
     let place = w.subject_id();

@@ -36,7 +36,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// A backend that folds them lets one customer's users into another's.
 #[rule(
     "organizations::create::keeps_ids_apart",
-    source = "CVE-2026-55170: a collation compared ids without regard to case"
+    source = "CVE-2026-55170: a collation compared ids without regard to case",
+    environments = "collation"
 )]
 async fn ids_are_kept_apart(w: &Houses) -> Checked {
     let mut made = Vec::new();
@@ -261,7 +262,8 @@ async fn large_data_is_kept(w: &Houses) -> Checked {
 /// An invitation that is over an hour late is one that leaked.
 #[rule(
     "organizations::create::keeps_instants",
-    source = "redaxo #6679, koa-pg-session #9, dex b51e73bc; hydra 337000aac: expires_at was not UTC"
+    source = "redaxo #6679, koa-pg-session #9, dex b51e73bc; hydra 337000aac: expires_at was not UTC",
+    environments = "time_zone"
 )]
 async fn instants_are_kept_exactly(w: &Houses) -> Checked {
     for (number, instant) in instants()?.into_iter().enumerate() {

@@ -129,7 +129,8 @@ pub(super) struct Eight {
 /// A customer that no page shows is one that nobody can help.
 #[rule(
     "organizations::list::is_complete_and_ordered",
-    source = "leapmux #287: rows of one millisecond were dropped; AuthHero 953739e: next was missing"
+    source = "leapmux #287: rows of one millisecond were dropped; AuthHero 953739e: next was missing",
+    environments = "collation"
 )]
 async fn list_is_complete_and_ordered(w: &Houses) -> Checked {
     let expected = w.eight().await?.organizations;
@@ -142,7 +143,8 @@ async fn list_is_complete_and_ordered(w: &Houses) -> Checked {
 /// A member whom no page shows is one whom nobody removes.
 #[rule(
     "organizations::members_of::is_complete_and_ordered",
-    source = "leapmux #287: rows of one millisecond were dropped; AuthHero 953739e: next was missing"
+    source = "leapmux #287: rows of one millisecond were dropped; AuthHero 953739e: next was missing",
+    environments = "collation"
 )]
 async fn members_are_complete_and_ordered(w: &Houses) -> Checked {
     let expected = w.eight().await?.members;
@@ -155,7 +157,8 @@ async fn members_are_complete_and_ordered(w: &Houses) -> Checked {
 /// A user who does not see an organization cannot choose it.
 #[rule(
     "organizations::organizations_of::is_complete_and_ordered",
-    source = "leapmux #287: rows of one millisecond were dropped; AuthHero 953739e: next was missing"
+    source = "leapmux #287: rows of one millisecond were dropped; AuthHero 953739e: next was missing",
+    environments = "collation"
 )]
 async fn organizations_are_complete_and_ordered(w: &Houses) -> Checked {
     let expected = w.eight().await?.of_ada;
@@ -168,7 +171,8 @@ async fn organizations_are_complete_and_ordered(w: &Houses) -> Checked {
 /// An invitation that no page shows is one that nobody revokes.
 #[rule(
     "organizations::invitations_of::is_complete_and_ordered",
-    source = "leapmux #287: rows of one millisecond were dropped; AuthHero 953739e: next was missing"
+    source = "leapmux #287: rows of one millisecond were dropped; AuthHero 953739e: next was missing",
+    environments = "collation"
 )]
 async fn invitations_are_complete_and_ordered(w: &Houses) -> Checked {
     let mut expected = w.eight().await?.invitations;
@@ -301,7 +305,8 @@ async fn walk_survives_removals(w: &Houses) -> Checked {
 /// Who is doubled is charged for twice; who is skipped is not.
 #[rule(
     "organizations::lists::walk_survives_insertions",
-    source = "AuthHero 0e6acf4; leapmux #287"
+    source = "AuthHero 0e6acf4; leapmux #287",
+    environments = "collation"
 )]
 async fn walk_survives_insertions(w: &Houses) -> Checked {
     let expected = w.eight().await?;

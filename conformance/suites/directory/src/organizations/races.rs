@@ -44,7 +44,8 @@ fn is_stale<T>(answer: &PortResult<T>) -> bool {
 /// Two owners of one organization each believe that it is theirs.
 #[rule(
     "organizations::create::race_has_one_owner",
-    source = "twentyhq/twenty #26025: looked first and wrote later"
+    source = "twentyhq/twenty #26025: looked first and wrote later",
+    environments = "isolation"
 )]
 async fn create_race_has_one_owner(w: &Houses) -> Checked {
     for round in 0..4 {
@@ -85,7 +86,8 @@ async fn create_race_has_one_owner(w: &Houses) -> Checked {
 /// Two organizations of one name are one login page.
 #[rule(
     "organizations::create::race_for_a_slug",
-    source = "twentyhq/twenty #26025: looked first and wrote later"
+    source = "twentyhq/twenty #26025: looked first and wrote later",
+    environments = "isolation"
 )]
 async fn create_race_for_a_slug(w: &Houses) -> Checked {
     for round in 0..4 {
@@ -124,7 +126,8 @@ async fn create_race_for_a_slug(w: &Houses) -> Checked {
 /// A rename that two win leads one of them to the other's customers.
 #[rule(
     "organizations::update::race_for_a_slug",
-    source = "twentyhq/twenty #26025: looked first and wrote later"
+    source = "twentyhq/twenty #26025: looked first and wrote later",
+    environments = "isolation"
 )]
 async fn update_race_for_a_slug(w: &Houses) -> Checked {
     for round in 0..4 {
@@ -166,7 +169,8 @@ async fn update_race_for_a_slug(w: &Houses) -> Checked {
 /// A limit that one lowers is back up by the other's edit of a name.
 #[rule(
     "organizations::update::race_has_one_winner",
-    source = "dex: 100 parallel updates all succeed, and none is lost"
+    source = "dex: 100 parallel updates all succeed, and none is lost",
+    environments = "isolation"
 )]
 async fn update_race_has_one_winner(w: &Houses) -> Checked {
     let mut stored = w.subject.organization.clone();
@@ -209,7 +213,8 @@ async fn update_race_has_one_winner(w: &Houses) -> Checked {
 /// Who is there twice is removed once, and still there.
 #[rule(
     "organizations::add_member::race_makes_one",
-    source = "better-auth: one membership of a user in an organization"
+    source = "better-auth: one membership of a user in an organization",
+    environments = "isolation"
 )]
 async fn add_race_makes_one_member(w: &Houses) -> Checked {
     // One with a limit and one without, which are joined in different ways.
@@ -249,7 +254,8 @@ async fn add_race_makes_one_member(w: &Houses) -> Checked {
 /// Two who count at once both see a free place.
 #[rule(
     "organizations::add_member::race_keeps_to_the_limit",
-    source = "better-auth #9993, #10002: two accepts exceeded a team's limit, or its last free place was refused"
+    source = "better-auth #9993, #10002: two accepts exceeded a team's limit, or its last free place was refused",
+    environments = "isolation"
 )]
 async fn add_race_keeps_to_the_limit(w: &Houses) -> Checked {
     for round in 0..6 {
@@ -291,7 +297,8 @@ async fn add_race_keeps_to_the_limit(w: &Houses) -> Checked {
 /// A role that one administrator takes away is back by the other's edit.
 #[rule(
     "organizations::set_roles::race_has_one_winner",
-    source = "dex: 100 parallel updates all succeed, and none is lost"
+    source = "dex: 100 parallel updates all succeed, and none is lost",
+    environments = "isolation"
 )]
 async fn set_roles_race_has_one_winner(w: &Houses) -> Checked {
     let mut stored = w.subject.members[0].clone();

@@ -110,7 +110,8 @@ async fn create_refuses_a_stored_id(w: &Houses) -> Checked {
 /// Two organizations of one name are one login page, and which one it leads to is chance.
 #[rule(
     "organizations::create::refuses_a_taken_slug",
-    source = "AuthHero b7bb663: names of organizations were folded on one way and not on the other"
+    source = "AuthHero b7bb663: names of organizations were folded on one way and not on the other",
+    environments = "collation"
 )]
 async fn create_refuses_a_taken_slug(w: &Houses) -> Checked {
     for typed in ["subject", "SUBJECT", "Sub-Ject", "bystander"] {
@@ -332,7 +333,8 @@ async fn update_of_missing_is_not_found(w: &Houses) -> Checked {
 /// A rename must not take over somebody else's address.
 #[rule(
     "organizations::update::refuses_a_taken_slug",
-    source = "AuthHero b7bb663: names of organizations were folded on one way and not on the other"
+    source = "AuthHero b7bb663: names of organizations were folded on one way and not on the other",
+    environments = "collation"
 )]
 async fn update_refuses_a_taken_slug(w: &Houses) -> Checked {
     let stored = &w.subject.organization;

@@ -98,7 +98,8 @@ async fn other_tenants_reach_nothing(w: &Houses) -> Checked {
 /// A backend that folds them gives one customer the members of another.
 #[rule(
     "organizations::tenancy::tenants_are_compared_as_bytes",
-    source = "CVE-2026-55170; MySQL pads texts before it compares them"
+    source = "CVE-2026-55170; MySQL pads texts before it compares them",
+    environments = "collation"
 )]
 async fn tenants_are_compared_as_bytes(w: &Houses) -> Checked {
     // The context's tenants come in such triples.

@@ -62,7 +62,8 @@ async fn batch_does_all(w: &Graph) -> Checked {
 /// there.
 #[rule(
     "relationships::write::is_all_or_nothing",
-    source = "openfga, keto and spicedb: one write that fails fails all"
+    source = "openfga, keto and spicedb: one write that fails fails all",
+    environments = "isolation"
 )]
 async fn batch_is_all_or_nothing(w: &Graph) -> Checked {
     let stored: Vec<Relationship> = (0..4)

@@ -90,7 +90,8 @@ impl Records for Graph {
 /// Who is moved from one team to another by a request that was given up would be in both, or in none.
 #[rule(
     "relationships::write::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn write_cancelled(w: &Graph) -> Checked {
     // Of every kind more than one statement's worth, on one side of the group.
@@ -119,7 +120,8 @@ async fn write_cancelled(w: &Graph) -> Checked {
 /// Whoever was to lose everything would keep a part of it, and nobody would know which.
 #[rule(
     "relationships::delete_where::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn removal_cancelled(w: &Graph) -> Checked {
     let filter = &EdgeFilter {
@@ -138,7 +140,8 @@ async fn removal_cancelled(w: &Graph) -> Checked {
 /// A group that lost its members and kept its rights gives them to whoever joins the next of its name.
 #[rule(
     "relationships::forget::cancelled_is_whole",
-    source = "spire #6946: rows that belonged to a deleted one stayed"
+    source = "spire #6946: rows that belonged to a deleted one stayed",
+    environments = "pool_of_one"
 )]
 async fn forgetting_cancelled(w: &Graph) -> Checked {
     let group = &object("group:eng")?;

@@ -35,7 +35,8 @@ fn lent(number: usize, until: u16) -> Result<Relationship, Failure> {
 /// Access that outlives its end until somebody cleans up is access that nobody gave.
 #[rule(
     "relationships::until::is_over_at_its_end",
-    source = "spicedb: an expired relationship is in no answer"
+    source = "spicedb: an expired relationship is in no answer",
+    environments = "time_zone"
 )]
 async fn ended_edges_are_invisible(w: &Graph) -> Checked {
     let lent = lent(1, 5)?;
@@ -60,7 +61,8 @@ async fn ended_edges_are_invisible(w: &Graph) -> Checked {
 /// A sweep that goes by a clock of its own removes what is still given.
 #[rule(
     "relationships::sweep::removes_exactly_what_is_over",
-    source = "dex: collection removes nothing before its time; hydra: and nothing of another tenant"
+    source = "dex: collection removes nothing before its time; hydra: and nothing of another tenant",
+    environments = "time_zone"
 )]
 async fn sweep_removes_what_is_over(w: &Graph) -> Checked {
     let all = [lent(1, 5)?, lent(2, 5)?, lent(3, 6)?, lent(4, 7)?];
@@ -139,7 +141,8 @@ async fn sweep_goes_beyond_a_page(w: &Graph) -> Checked {
 /// A sweep that first looks and then removes takes away what was given again in between.
 #[rule(
     "relationships::sweep::race_spares_what_is_renewed",
-    source = "what is extended while a collection runs is kept, which no suite of this kind checks"
+    source = "what is extended while a collection runs is kept, which no suite of this kind checks",
+    environments = "isolation"
 )]
 async fn sweep_spares_what_is_renewed(w: &Graph) -> Checked {
     for round in 0..6 {

@@ -53,7 +53,8 @@ fn with(place: usize, text: &str) -> Result<Edge, Failure> {
 /// another.
 #[rule(
     "relationships::ids::are_compared_as_bytes",
-    source = "CVE-2026-55170 (openfga); spicedb 0de30277c (#3161): a collation compared ids without regard to case"
+    source = "CVE-2026-55170 (openfga); spicedb 0de30277c (#3161): a collation compared ids without regard to case",
+    environments = "collation"
 )]
 async fn ids_are_compared_as_bytes(w: &Graph) -> Checked {
     let tenant = w.context.tenant()?;
@@ -110,7 +111,8 @@ async fn ids_are_compared_as_bytes(w: &Graph) -> Checked {
 /// Whoever may choose an id would choose one that spells somebody else's edge.
 #[rule(
     "relationships::ids::separators_are_letters",
-    source = "openfga: ids with every legal character; keys that are put together of texts collide"
+    source = "openfga: ids with every legal character; keys that are put together of texts collide",
+    environments = "collation"
 )]
 async fn separators_are_letters(w: &Graph) -> Checked {
     let tenant = w.context.tenant()?;
@@ -244,7 +246,8 @@ async fn longest_ids_are_kept(w: &Graph) -> Checked {
 /// What the members of a group may do, the group itself need not, and its admins may do more.
 #[rule(
     "relationships::ids::sets_are_not_their_objects",
-    source = "openfga and spicedb: usersets are queried apart from objects"
+    source = "openfga and spicedb: usersets are queried apart from objects",
+    environments = "collation"
 )]
 async fn sets_are_not_their_objects(w: &Graph) -> Checked {
     let subjects = [
@@ -329,7 +332,8 @@ async fn no_caveat_is_not_null(w: &Graph) -> Checked {
 /// An end that is rounded ends access early, or late.
 #[rule(
     "relationships::until::is_kept_exactly",
-    source = "dex: instants are kept in the precision that is declared"
+    source = "dex: instants are kept in the precision that is declared",
+    environments = "time_zone"
 )]
 async fn ends_are_kept(w: &Graph) -> Checked {
     let tenant = w.context.tenant()?;

@@ -100,7 +100,8 @@ fn shuffled(edges: &[Relationship]) -> Vec<Relationship> {
 /// another one on the next server, in the middle of a walk.
 #[rule(
     "relationships::from::is_complete_and_ordered",
-    source = "openfga: ordered results are byte-ordered whatever the locale; AuthHero 953739e: next was missing"
+    source = "openfga: ordered results are byte-ordered whatever the locale; AuthHero 953739e: next was missing",
+    environments = "collation"
 )]
 async fn from_is_complete_and_ordered(w: &Graph) -> Checked {
     let expected = in_order_from()?;
@@ -125,7 +126,8 @@ async fn from_is_complete_and_ordered(w: &Graph) -> Checked {
 /// Whom no page shows can do what nobody sees.
 #[rule(
     "relationships::to::is_complete_and_ordered",
-    source = "openfga: ordered results are byte-ordered whatever the locale; spicedb: reverse queries"
+    source = "openfga: ordered results are byte-ordered whatever the locale; spicedb: reverse queries",
+    environments = "collation"
 )]
 async fn to_is_complete_and_ordered(w: &Graph) -> Checked {
     let expected = in_order_to()?;

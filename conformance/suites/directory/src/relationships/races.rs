@@ -32,7 +32,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// "Create" is how an engine decides who was first.
 #[rule(
     "relationships::create::race_has_one_winner",
-    source = "twentyhq/twenty #26025: looked first and wrote later"
+    source = "twentyhq/twenty #26025: looked first and wrote later",
+    environments = "isolation"
 )]
 async fn create_race_has_one_winner(w: &Graph) -> Checked {
     for round in 0..6 {
@@ -64,7 +65,8 @@ async fn create_race_has_one_winner(w: &Graph) -> Checked {
 /// "If it has no owner yet" must not give a thing eight owners because all eight asked at once.
 #[rule(
     "relationships::preconditions::race_for_an_absence",
-    source = "leodip/goiabada #77: looked first and wrote later, and both went on"
+    source = "leodip/goiabada #77: looked first and wrote later, and both went on",
+    environments = "isolation"
 )]
 async fn absence_race_has_one_winner(w: &Graph) -> Checked {
     for round in 0..6 {
@@ -104,7 +106,8 @@ async fn absence_race_has_one_winner(w: &Graph) -> Checked {
 /// A thing with two owners who both leave "since the other one stays" would belong to nobody.
 #[rule(
     "relationships::preconditions::race_for_a_presence",
-    source = "write skew (Berenson et al., 1995): both looked at what the other one removed"
+    source = "write skew (Berenson et al., 1995): both looked at what the other one removed",
+    environments = "isolation"
 )]
 async fn presence_race_leaves_one(w: &Graph) -> Checked {
     for round in 0..6 {
@@ -148,7 +151,8 @@ async fn presence_race_leaves_one(w: &Graph) -> Checked {
 /// A delete of what is not there yet must not pass by the create that is on its way.
 #[rule(
     "relationships::write::race_is_one_after_another",
-    source = "spicedb aa9e31d9c (#2958): the order of transactions that overlap"
+    source = "spicedb aa9e31d9c (#2958): the order of transactions that overlap",
+    environments = "isolation"
 )]
 async fn batches_cross_whole(w: &Graph) -> Checked {
     for round in 0..10 {
@@ -182,7 +186,8 @@ async fn batches_cross_whole(w: &Graph) -> Checked {
 /// a check in that moment decides.
 #[rule(
     "relationships::write::is_seen_whole",
-    source = "spicedb and vault: readers outside never see a part of a batch"
+    source = "spicedb and vault: readers outside never see a part of a batch",
+    environments = "isolation"
 )]
 async fn batch_is_seen_whole(w: &Graph) -> Checked {
     /// How often the edges are swapped.
@@ -237,7 +242,8 @@ async fn batch_is_seen_whole(w: &Graph) -> Checked {
 /// hides some who did.
 #[rule(
     "relationships::delete_where::race_counts_once",
-    source = "none of the suites of this kind removes while others write"
+    source = "none of the suites of this kind removes while others write",
+    environments = "isolation"
 )]
 async fn removal_race_counts_once(w: &Graph) -> Checked {
     for round in 0..6 {
@@ -291,7 +297,8 @@ async fn removal_race_counts_once(w: &Graph) -> Checked {
 /// The next group with this id would begin with members who joined the last one in its last moment.
 #[rule(
     "relationships::forget::race_leaves_nothing",
-    source = "auth0/nextjs-auth0 #2335: what was written while its owner went came back"
+    source = "auth0/nextjs-auth0 #2335: what was written while its owner went came back",
+    environments = "isolation"
 )]
 async fn forgetting_race_leaves_nothing(w: &Graph) -> Checked {
     for round in 0..8 {

@@ -77,7 +77,8 @@ fn ids(tenants: &[Tenant]) -> BTreeSet<TenantId> {
 /// A tenant that no list shows is billed, backed up and purged by nobody.
 #[rule(
     "tenants::list::is_complete_and_ordered",
-    source = "AuthHero 953739e: next was missing though there was more"
+    source = "AuthHero 953739e: next was missing though there was more",
+    environments = "collation"
 )]
 async fn list_is_complete_and_ordered(w: &Tenants) -> Checked {
     let mut expected = w.nine().await?;

@@ -108,7 +108,8 @@ async fn thousands_go(w: &Full) -> Checked {
 /// Receipts that add up to more than there was are of no use.
 #[rule(
     "tenants::purge::race_counts_each_once",
-    source = "sweeps that counted what another sweep removed"
+    source = "sweeps that counted what another sweep removed",
+    environments = "isolation"
 )]
 async fn purges_count_each_once(w: &Full) -> Checked {
     let records = w.records + w.store_many(&w.tenant, 100).await?;
@@ -141,7 +142,8 @@ async fn purges_count_each_once(w: &Full) -> Checked {
 /// A session that is in use when its tenant is purged would outlive it.
 #[rule(
     "tenants::purge::race_with_writes",
-    source = "a purge that selects first and removes later misses what moved"
+    source = "a purge that selects first and removes later misses what moved",
+    environments = "isolation"
 )]
 async fn writes_before_are_gone(w: &Full) -> Checked {
     w.store_many(&w.tenant, 200).await?;
@@ -191,7 +193,8 @@ async fn writes_before_are_gone(w: &Full) -> Checked {
 /// no event can be appended any more, or readers miss those that are.
 #[rule(
     "tenants::purge::race_leaves_logs_whole",
-    source = "the contract: positions are given out in the order in which events become visible"
+    source = "the contract: positions are given out in the order in which events become visible",
+    environments = "isolation"
 )]
 async fn logs_stay_whole(w: &Full) -> Checked {
     let events = offered("events", w.context.stores().events.as_ref())?;
@@ -254,7 +257,8 @@ fn event(id: &str) -> Result<EventBatch, Failure> {
 /// What half a purge leaves must be something that can be purged.
 #[rule(
     "tenants::purge::cancelled_can_be_finished",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn half_a_purge_can_be_finished(w: &Full) -> Checked {
     /// More polls than a purge of few records needs.

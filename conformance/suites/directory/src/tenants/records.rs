@@ -85,7 +85,8 @@ async fn stored_id_is_refused(w: &Tenants) -> Checked {
 /// Two customers who sign up under one name would share all that they have.
 #[rule(
     "tenants::create::race_has_one_owner",
-    source = "a check before an insert is a race; AuthHero f64c7c9: one typed conflict"
+    source = "a check before an insert is a race; AuthHero f64c7c9: one typed conflict",
+    environments = "isolation"
 )]
 async fn create_race_has_one_owner(w: &Tenants) -> Checked {
     for _ in 0..4 {
@@ -189,7 +190,8 @@ async fn settings_are_kept_exactly(w: &Tenants) -> Checked {
 /// A tenant that seems to be changed an hour ago was not.
 #[rule(
     "tenants::create::keeps_instants_exactly",
-    source = "AuthHero: created_at was stored with toDateString()"
+    source = "AuthHero: created_at was stored with toDateString()",
+    environments = "time_zone"
 )]
 async fn instants_are_kept_exactly(w: &Tenants) -> Checked {
     for instant in instants()? {

@@ -93,7 +93,8 @@ async fn missing_is_refused(w: &Tenants) -> Checked {
 /// Whoever is told of success and overwritten in the same instant believes in settings that are not.
 #[rule(
     "tenants::update::race_has_one_winner",
-    source = "lost updates: a read, a comparison and a write that are three statements"
+    source = "lost updates: a read, a comparison and a write that are three statements",
+    environments = "isolation"
 )]
 async fn race_has_one_winner(w: &Tenants) -> Checked {
     let mut stored = w.subject.clone();

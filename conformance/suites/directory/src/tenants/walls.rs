@@ -26,7 +26,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// A customer that signs up as "ACME" is not "acme", and gets nothing of it.
 #[rule(
     "tenants::tenancy::tenants_are_compared_as_bytes",
-    source = "CVE-2026-55170: a collation compared ids without regard to case"
+    source = "CVE-2026-55170: a collation compared ids without regard to case",
+    environments = "collation"
 )]
 async fn ids_are_compared_as_bytes(w: &Tenants) -> Checked {
     let base = w.context.tenant()?;

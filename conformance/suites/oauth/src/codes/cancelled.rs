@@ -94,7 +94,8 @@ impl Records for Codes {
 /// A code without its PKCE challenge or its client is one that anybody may redeem.
 #[rule(
     "codes::put::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn storing_cancelled(w: &Codes) -> Checked {
     let new = &new_code("new")?;
@@ -111,7 +112,8 @@ async fn storing_cancelled(w: &Codes) -> Checked {
 /// error.
 #[rule(
     "codes::consume::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn consumption_cancelled(w: &Codes) -> Checked {
     let (authorization, id) = (&kind("authorization_code")?, &digest("old"));
@@ -130,7 +132,8 @@ async fn consumption_cancelled(w: &Codes) -> Checked {
 /// Who guesses and hangs up would have as many guesses as they like.
 #[rule(
     "codes::record_failure::cancelled_is_whole",
-    source = "the contract: a guess is counted, or there was none"
+    source = "the contract: a guess is counted, or there was none",
+    environments = "pool_of_one"
 )]
 async fn guess_cancelled(w: &Codes) -> Checked {
     // The last guess there is: done again it counts nothing, since the code is dead then.
@@ -149,7 +152,8 @@ async fn guess_cancelled(w: &Codes) -> Checked {
 /// Who is told nothing tries again; who sees one of the codes gone believes that all are.
 #[rule(
     "codes::revoke_all_of::cancelled_is_whole",
-    source = "better-auth #10520: what was ended went on authenticating in a second store"
+    source = "better-auth #10520: what was ended went on authenticating in a second store",
+    environments = "pool_of_one"
 )]
 async fn revocation_of_all_cancelled(w: &Codes) -> Checked {
     let whose = &CodesOf::Identity(ada()?);

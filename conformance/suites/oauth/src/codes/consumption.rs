@@ -68,7 +68,8 @@ async fn code_is_consumed_once(w: &Codes) -> Checked {
 /// One code, one login: each further one is somebody else's.
 #[rule(
     "codes::consume::race_has_one_winner",
-    source = "supabase/auth #2613, goiabada #77, twentyhq/twenty #26025; kratos 6ce2bd861 under read committed"
+    source = "supabase/auth #2613, goiabada #77, twentyhq/twenty #26025; kratos 6ce2bd861 under read committed",
+    environments = "isolation"
 )]
 async fn code_race_has_one_winner(w: &Codes) -> Checked {
     for round in 0..6 {
@@ -102,7 +103,8 @@ async fn code_race_has_one_winner(w: &Codes) -> Checked {
 /// An expired code that works is a code without an end.
 #[rule(
     "codes::consume::minds_the_end",
-    source = "AuthHero: an expired code was consumed; kratos, keycloak"
+    source = "AuthHero: an expired code was consumed; kratos, keycloak",
+    environments = "time_zone"
 )]
 async fn consume_minds_the_end(w: &Codes) -> Checked {
     for now in [minute(10), minute(11), day(1)] {

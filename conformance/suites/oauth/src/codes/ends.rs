@@ -95,7 +95,8 @@ async fn revoked_twice_is_told(w: &Codes) -> Checked {
 /// Otherwise an audit log tells of one revocation several times, or not at all.
 #[rule(
     "codes::revoke::race_has_one_winner",
-    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at"
+    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at",
+    environments = "isolation"
 )]
 async fn revocation_race_has_one_winner(w: &Codes) -> Checked {
     for round in 0..4 {
@@ -179,7 +180,8 @@ async fn consumed_code_stays(w: &Codes) -> Checked {
 /// Otherwise a user who is told that the code is dead is logged in with it by somebody else.
 #[rule(
     "codes::revoke::races_with_a_consumer",
-    source = "none of the suites of this kind revokes a code while somebody redeems it"
+    source = "none of the suites of this kind revokes a code while somebody redeems it",
+    environments = "isolation"
 )]
 async fn revoker_races_with_a_consumer(w: &Codes) -> Checked {
     for round in 0..8 {
@@ -431,7 +433,8 @@ async fn all_means_more_than_a_page(w: &Codes) -> Checked {
 /// Otherwise the user is told that fewer codes ended than did, or waits for one that is dead.
 #[rule(
     "codes::revoke_all_of::race_counts_what_ended",
-    source = "none of the suites of this kind revokes while somebody asks for a code"
+    source = "none of the suites of this kind revokes while somebody asks for a code",
+    environments = "isolation"
 )]
 async fn late_code_stays_or_ends(w: &Codes) -> Checked {
     for round in 0..4 {

@@ -64,7 +64,8 @@ async fn missing_is_not_remembered(w: &Codes) -> Checked {
 /// Otherwise one guess fits the codes of several people.
 #[rule(
     "codes::peek::compares_ids_whole",
-    source = "casbin: a rule was removed with those of which it is a prefix"
+    source = "casbin: a rule was removed with those of which it is a prefix",
+    environments = "collation"
 )]
 async fn near_ids_are_other_ids(w: &Codes) -> Checked {
     let kind = &w.subject.kind;
@@ -118,7 +119,8 @@ async fn near_ids_are_other_ids(w: &Codes) -> Checked {
 /// An engine that shows the form for an expired code lets its user type for nothing, or worse.
 #[rule(
     "codes::peek::minds_the_end",
-    source = "AuthHero: get answered expired codes; kratos, keycloak"
+    source = "AuthHero: get answered expired codes; kratos, keycloak",
+    environments = "time_zone"
 )]
 async fn peek_minds_the_end(w: &Codes) -> Checked {
     let (kind, id) = (&w.subject.kind, &w.subject.id);

@@ -192,7 +192,8 @@ async fn guess_at_once(w: &Codes, code: &Code) -> Result<Vec<u64>, Failure> {
 /// With fifty guesses at once, a limit of five would let fifty through.
 #[rule(
     "codes::record_failure::race_counts_each",
-    source = "better-auth #9993: counters that were read, raised and written"
+    source = "better-auth #9993: counters that were read, raised and written",
+    environments = "isolation"
 )]
 async fn guess_race_counts_each(w: &Codes) -> Checked {
     let given = NewCode {
@@ -217,7 +218,8 @@ async fn guess_race_counts_each(w: &Codes) -> Checked {
 /// Sixteen guesses that come together are sixteen chances where five were meant.
 #[rule(
     "codes::record_failure::race_stops_at_the_limit",
-    source = "kratos: fifty wrong guesses at once never let more than the limit through"
+    source = "kratos: fifty wrong guesses at once never let more than the limit through",
+    environments = "isolation"
 )]
 async fn guess_race_stops_at_the_limit(w: &Codes) -> Checked {
     for (round, limit) in [5, 1, 3, 15].into_iter().enumerate() {
@@ -249,7 +251,8 @@ async fn guess_race_stops_at_the_limit(w: &Codes) -> Checked {
 /// Otherwise a code that is reported as dead logs somebody in.
 #[rule(
     "codes::record_failure::races_with_a_consumer",
-    source = "none of the suites of this kind guesses while somebody logs in"
+    source = "none of the suites of this kind guesses while somebody logs in",
+    environments = "isolation"
 )]
 async fn last_guess_races_with_a_consumer(w: &Codes) -> Checked {
     for round in 0..8 {

@@ -194,7 +194,8 @@ async fn no_end_in_the_past(w: &Codes) -> Checked {
 /// Two users who are given one code log in as each other.
 #[rule(
     "codes::put::race_has_one_owner",
-    source = "keycloak: of two who mark a value as used, one is first; twentyhq/twenty #26025"
+    source = "keycloak: of two who mark a value as used, one is first; twentyhq/twenty #26025",
+    environments = "isolation"
 )]
 async fn put_race_has_one_owner(w: &Codes) -> Checked {
     for round in 0..4 {
@@ -254,7 +255,8 @@ async fn owners_need_not_be_stored(w: &Codes) -> Checked {
 /// A code for verifying an address that passes as one for a new password takes accounts over.
 #[rule(
     "codes::put::keeps_kinds_apart",
-    source = "AuthHero: consume looked at no kind; CVE-2026-55170: a collation made two ids one"
+    source = "AuthHero: consume looked at no kind; CVE-2026-55170: a collation made two ids one",
+    environments = "collation"
 )]
 async fn hostile_kinds_are_kept_apart(w: &Codes) -> Checked {
     let mut stored = Vec::new();
@@ -286,7 +288,8 @@ async fn hostile_kinds_are_kept_apart(w: &Codes) -> Checked {
 /// An adapter that folds them hands one client's codes to another.
 #[rule(
     "codes::put::keeps_owners_apart",
-    source = "CVE-2026-55170: a collation made user:Alice and user:alice one"
+    source = "CVE-2026-55170: a collation made user:Alice and user:alice one",
+    environments = "collation"
 )]
 async fn hostile_owners_are_kept_apart(w: &Codes) -> Checked {
     let tenant = w.context.tenant()?;
@@ -399,7 +402,8 @@ async fn large_data_is_kept(w: &Codes) -> Checked {
 /// Codes of ten minutes work for an hour more, or never.
 #[rule(
     "codes::put::keeps_instants",
-    source = "hydra 337000aac: an end that was not in UTC; redaxo #6679, dex b51e73bc"
+    source = "hydra 337000aac: an end that was not in UTC; redaxo #6679, dex b51e73bc",
+    environments = "time_zone"
 )]
 async fn instants_are_kept_exactly(w: &Codes) -> Checked {
     for instant in instants()? {

@@ -30,7 +30,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// too little fills the disk.
 #[rule(
     "codes::sweep::removes_exactly_what_is_over",
-    source = "AuthHero be34110: codes were never pruned, 2.5 million rows; dex: GC in three time zones"
+    source = "AuthHero be34110: codes were never pruned, 2.5 million rows; dex: GC in three time zones",
+    environments = "time_zone"
 )]
 async fn sweep_removes_what_is_over(w: &Codes) -> Checked {
     let until = |bearer: &str, expires_at| -> Result<NewCode, Failure> {
@@ -196,7 +197,8 @@ async fn sweep_frees_ids(w: &Codes) -> Checked {
 /// nothing.
 #[rule(
     "codes::sweep::knows_every_instant",
-    source = "khora #1141, greyproxy #4: cutoffs without a zone; hydra 337000aac"
+    source = "khora #1141, greyproxy #4: cutoffs without a zone; hydra 337000aac",
+    environments = "time_zone"
 )]
 async fn sweep_knows_every_instant(w: &Codes) -> Checked {
     let tenant = w.context.tenant()?;
@@ -226,7 +228,8 @@ async fn sweep_knows_every_instant(w: &Codes) -> Checked {
 /// Every server sweeps; a sweep that fails because another one runs lets the store fill up.
 #[rule(
     "codes::sweep::race_counts_each_once",
-    source = "hydra, spire: batches; better-auth #6572: counts of affected rows were wrong"
+    source = "hydra, spire: batches; better-auth #6572: counts of affected rows were wrong",
+    environments = "isolation"
 )]
 async fn sweep_race_counts_each_once(w: &Codes) -> Checked {
     for round in 0..4 {

@@ -77,7 +77,8 @@ async fn other_tenants_reach_nothing(w: &Codes) -> Checked {
 /// A backend that folds them takes one customer's codes for another's.
 #[rule(
     "codes::tenancy::tenants_are_compared_as_bytes",
-    source = "CVE-2026-55170; MySQL pads texts before it compares them"
+    source = "CVE-2026-55170; MySQL pads texts before it compares them",
+    environments = "collation"
 )]
 async fn tenants_are_compared_as_bytes(w: &Codes) -> Checked {
     // The context's tenants come in such triples.

@@ -106,7 +106,8 @@ impl Records for Registry {
 /// A domain that is taken by nothing can never be registered.
 #[rule(
     "entities::create::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn creation_cancelled(w: &Registry) -> Checked {
     whole(w, |store, tenant| async move {
@@ -123,7 +124,8 @@ async fn creation_cancelled(w: &Registry) -> Checked {
 /// A client would be found by what it is not called, or by nothing.
 #[rule(
     "entities::put::cancelled_is_whole",
-    source = "sqlx #4393: after a cancelled begin every query of a pool failed for 20 minutes"
+    source = "sqlx #4393: after a cancelled begin every query of a pool failed for 20 minutes",
+    environments = "pool_of_one"
 )]
 async fn put_cancelled(w: &Registry) -> Checked {
     let (kind, id) = (&client()?, &id("portal")?);
@@ -142,7 +144,8 @@ async fn put_cancelled(w: &Registry) -> Checked {
 /// Keys that outlive their entity can never be used again.
 #[rule(
     "entities::remove::cancelled_is_whole",
-    source = "spire #6946: rows that belonged to a deleted one stayed"
+    source = "spire #6946: rows that belonged to a deleted one stayed",
+    environments = "pool_of_one"
 )]
 async fn removal_cancelled(w: &Registry) -> Checked {
     let (kind, id) = (&client()?, &id("portal")?);

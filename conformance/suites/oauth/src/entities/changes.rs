@@ -180,7 +180,8 @@ async fn put_of_missing_creates_nothing(w: &Registry) -> Checked {
 /// Half a change is a client that is found by what it is not called.
 #[rule(
     "entities::put::refuses_a_taken_key",
-    source = "kratos: an error on an identifier undoes the whole write"
+    source = "kratos: an error on an identifier undoes the whole write",
+    environments = "collation"
 )]
 async fn put_refuses_a_taken_key(w: &Registry) -> Checked {
     let (kind, id) = (client()?, id("portal")?);

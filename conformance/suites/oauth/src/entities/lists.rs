@@ -68,7 +68,8 @@ impl Registry {
 /// A cursor on the creation alone skips what was stored in one instant.
 #[rule(
     "entities::list::is_complete_and_ordered",
-    source = "AuthHero 953739e: clients never had a next page; f738edf: each list got its own paging"
+    source = "AuthHero 953739e: clients never had a next page; f738edf: each list got its own paging",
+    environments = "collation"
 )]
 async fn list_is_complete_and_ordered(w: &Registry) -> Checked {
     let expected = w.ten().await?;
@@ -207,7 +208,8 @@ async fn walk_survives_removals(w: &Registry) -> Checked {
 /// An offset answers one again for each that comes.
 #[rule(
     "entities::list::walk_survives_insertions",
-    source = "AuthHero 0e6acf4; leapmux #287"
+    source = "AuthHero 0e6acf4; leapmux #287",
+    environments = "collation"
 )]
 async fn walk_survives_insertions(w: &Registry) -> Checked {
     let expected = w.ten().await?;

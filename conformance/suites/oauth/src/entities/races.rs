@@ -41,7 +41,8 @@ fn failed_as(kind: ErrorKind) -> impl Fn(&PortResult<Entity>) -> bool {
 /// Two clients that share an id share a secret that only one of them knows.
 #[rule(
     "entities::create::race_has_one_owner",
-    source = "twentyhq/twenty #26025: check, then write"
+    source = "twentyhq/twenty #26025: check, then write",
+    environments = "isolation"
 )]
 async fn id_race_has_one_owner(w: &Registry) -> Checked {
     for round in 0..ROUNDS {
@@ -120,7 +121,8 @@ async fn race_for_key(w: &Registry, tenants: &[&TenantId], key: &UniqueKey) -> C
 /// Two connections for one domain: who logs in where is a matter of luck.
 #[rule(
     "entities::create::race_has_one_owner_of_a_key",
-    source = "better-auth #942: two users with one address"
+    source = "better-auth #942: two users with one address",
+    environments = "isolation"
 )]
 async fn key_race_has_one_owner(w: &Registry) -> Checked {
     for round in 0..ROUNDS {
@@ -136,7 +138,8 @@ async fn key_race_has_one_owner(w: &Registry) -> Checked {
 /// Two customers who have one domain read each other's passwords.
 #[rule(
     "entities::create::race_has_one_owner_over_tenants",
-    source = "AuthHero: a client id and a custom domain are looked up without a tenant, and must be one tenant's"
+    source = "AuthHero: a client id and a custom domain are looked up without a tenant, and must be one tenant's",
+    environments = "isolation"
 )]
 async fn global_key_race_has_one_owner(w: &Registry) -> Checked {
     for round in 0..ROUNDS {
@@ -154,7 +157,8 @@ async fn global_key_race_has_one_owner(w: &Registry) -> Checked {
 #[rule(
     "entities::create::race_has_one_owner_over_transactions",
     capability = "transactions",
-    source = "AuthHero: a client id and a custom domain are looked up without a tenant, and must be one tenant's"
+    source = "AuthHero: a client id and a custom domain are looked up without a tenant, and must be one tenant's",
+    environments = "isolation"
 )]
 async fn global_key_race_of_transactions_has_one_owner(w: &Registry) -> Checked {
     let tenants = [&w.tenant, &w.elsewhere];
@@ -221,7 +225,8 @@ async fn global_key_race_of_transactions_has_one_owner(w: &Registry) -> Checked 
 /// A lost update is a callback that an administrator removed and that is back.
 #[rule(
     "entities::put::race_has_one_winner",
-    source = "dex #2547: concurrent updates overwrote each other"
+    source = "dex #2547: concurrent updates overwrote each other",
+    environments = "isolation"
 )]
 async fn put_race_has_one_winner(w: &Registry) -> Checked {
     let mut version = Version::FIRST;
@@ -268,7 +273,8 @@ async fn put_race_has_one_winner(w: &Registry) -> Checked {
 /// Renaming is no way around what creating refuses.
 #[rule(
     "entities::put::race_has_one_owner_of_a_key",
-    source = "better-auth #942: two users with one address"
+    source = "better-auth #942: two users with one address",
+    environments = "isolation"
 )]
 async fn put_race_for_a_key_has_one_owner(w: &Registry) -> Checked {
     let mut before = Vec::new();
@@ -316,7 +322,8 @@ async fn put_race_for_a_key_has_one_owner(w: &Registry) -> Checked {
 /// In whatever order the two happen, the first meets a key that the second still has.
 #[rule(
     "entities::put::race_swaps_nothing",
-    source = "linearizability; deadlocks of crosswise writers"
+    source = "linearizability; deadlocks of crosswise writers",
+    environments = "isolation"
 )]
 async fn swap_race_swaps_nothing(w: &Registry) -> Checked {
     let (one, two) = (own("slug", "one")?, own("slug", "two")?);
@@ -351,7 +358,8 @@ async fn swap_race_swaps_nothing(w: &Registry) -> Checked {
 /// A client that is deleted while somebody saves it must not be back.
 #[rule(
     "entities::put::race_never_recreates",
-    source = "tj/connect-redis #328: a late save wrote back what had been deleted"
+    source = "tj/connect-redis #328: a late save wrote back what had been deleted",
+    environments = "isolation"
 )]
 async fn put_never_recreates(w: &Registry) -> Checked {
     for round in 0..ROUNDS {
@@ -408,7 +416,8 @@ async fn put_never_recreates(w: &Registry) -> Checked {
 /// What is cleaned up after a removal is cleaned up once.
 #[rule(
     "entities::remove::race_counts_once",
-    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at"
+    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at",
+    environments = "isolation"
 )]
 async fn remove_race_counts_once(w: &Registry) -> Checked {
     for round in 0..ROUNDS {

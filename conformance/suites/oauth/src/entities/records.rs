@@ -104,7 +104,8 @@ async fn stored_id_is_refused(w: &Registry) -> Checked {
 /// An adapter that folds ids answers one customer's connection for another's.
 #[rule(
     "entities::create::keeps_ids_apart",
-    source = "CVE-2026-55170; better-auth #6033: ids were mangled"
+    source = "CVE-2026-55170; better-auth #6033: ids were mangled",
+    environments = "collation"
 )]
 async fn hostile_ids_are_kept_apart(w: &Registry) -> Checked {
     for name in hostile() {
@@ -123,7 +124,8 @@ async fn hostile_ids_are_kept_apart(w: &Registry) -> Checked {
 /// Two kinds that become one hand a hook out as a client.
 #[rule(
     "entities::create::keeps_kinds_apart",
-    source = "CVE-2026-55170: a collation compared ids without regard to case"
+    source = "CVE-2026-55170: a collation compared ids without regard to case",
+    environments = "collation"
 )]
 async fn hostile_kinds_are_kept_apart(w: &Registry) -> Checked {
     for name in hostile() {
@@ -230,7 +232,8 @@ async fn large_body_is_kept(w: &Registry) -> Checked {
 /// An invitation that moves by an hour is over before it is sent.
 #[rule(
     "entities::create::keeps_instants",
-    source = "dex b51e73bc, fd20b213: precision and zone were dropped"
+    source = "dex b51e73bc, fd20b213: precision and zone were dropped",
+    environments = "time_zone"
 )]
 async fn instants_are_kept_exactly(w: &Registry) -> Checked {
     for (number, instant) in instants()?.into_iter().enumerate() {

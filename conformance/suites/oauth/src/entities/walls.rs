@@ -56,7 +56,8 @@ async fn other_tenants_reach_nothing(w: &Registry) -> Checked {
 /// One customer's connection called "google" is no reason to refuse another's.
 #[rule(
     "entities::tenancy::keys_are_the_tenants_own",
-    source = "hydra, kratos: unique keys are per tenant"
+    source = "hydra, kratos: unique keys are per tenant",
+    environments = "collation"
 )]
 async fn keys_are_the_tenants_own(w: &Registry) -> Checked {
     let third = w.context.tenant()?;
@@ -76,7 +77,8 @@ async fn keys_are_the_tenants_own(w: &Registry) -> Checked {
 /// A backend that folds them gives one customer the clients of another.
 #[rule(
     "entities::tenancy::tenants_are_compared_as_bytes",
-    source = "CVE-2026-55170; MySQL pads texts before it compares them"
+    source = "CVE-2026-55170; MySQL pads texts before it compares them",
+    environments = "collation"
 )]
 async fn tenants_are_compared_as_bytes(w: &Registry) -> Checked {
     let mut tenants = Vec::new();

@@ -105,7 +105,8 @@ async fn many_of_a_tenant_end(w: &Families) -> Checked {
 /// Otherwise the user is told that fewer ended than did, or an app is logged out after logging in.
 #[rule(
     "refresh_tokens::revoke_all_of::race_counts_what_ended",
-    source = "none of the suites of this kind revokes while somebody logs in"
+    source = "none of the suites of this kind revokes while somebody logs in",
+    environments = "isolation"
 )]
 async fn late_family_stays_or_ends(w: &Families) -> Checked {
     let ways = [
@@ -148,7 +149,8 @@ async fn late_family_stays_or_ends(w: &Families) -> Checked {
 /// A rotation that is quick enough to bring its family through a logout is a way around every logout.
 #[rule(
     "refresh_tokens::revoke_all_of::race_with_rotations_leaves_none",
-    source = "auth0/nextjs-auth0 #2335: a token that was renewed while its owner logged out"
+    source = "auth0/nextjs-auth0 #2335: a token that was renewed while its owner logged out",
+    environments = "isolation"
 )]
 async fn rotations_save_no_family(w: &Families) -> Checked {
     for round in 0..4 {

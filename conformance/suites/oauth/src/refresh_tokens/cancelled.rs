@@ -98,7 +98,8 @@ impl Records for Families {
 /// A family without a token is in the list of somebody's logins, and is of use to nobody.
 #[rule(
     "refresh_tokens::issue::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn issue_cancelled(w: &Families) -> Checked {
     let new = &new_family("new")?;
@@ -115,7 +116,8 @@ async fn issue_cancelled(w: &Families) -> Checked {
 /// user is logged out, or taken for a thief.
 #[rule(
     "refresh_tokens::rotate::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn rotation_cancelled(w: &Families) -> Checked {
     let (client, old, new) = (&app()?, &digest("current"), &digest("new"));
@@ -134,7 +136,8 @@ async fn rotation_cancelled(w: &Families) -> Checked {
 /// A thief who hangs up would keep a token that works, or the owner a family that nothing rotates.
 #[rule(
     "refresh_tokens::reuse::cancelled_is_whole",
-    source = "sqlx #4385: a cancelled begin left its transaction open in the pool"
+    source = "sqlx #4385: a cancelled begin left its transaction open in the pool",
+    environments = "pool_of_one"
 )]
 async fn reuse_cancelled(w: &Families) -> Checked {
     let (client, spent, new) = (&app()?, &digest("old"), &digest("new"));
@@ -152,7 +155,8 @@ async fn reuse_cancelled(w: &Families) -> Checked {
 /// What is in no list and still gets access tokens is what nobody revokes again.
 #[rule(
     "refresh_tokens::revoke::cancelled_is_whole",
-    source = "better-auth #10520: what was ended went on authenticating in a second store"
+    source = "better-auth #10520: what was ended went on authenticating in a second store",
+    environments = "pool_of_one"
 )]
 async fn revocation_cancelled(w: &Families) -> Checked {
     let family = &id("old")?;
@@ -168,7 +172,8 @@ async fn revocation_cancelled(w: &Families) -> Checked {
 /// Who is told nothing tries again; who sees one of the logins gone believes that all are.
 #[rule(
     "refresh_tokens::revoke_all_of::cancelled_is_whole",
-    source = "better-auth #10520: what was ended went on authenticating in a second store"
+    source = "better-auth #10520: what was ended went on authenticating in a second store",
+    environments = "pool_of_one"
 )]
 async fn revocation_of_all_cancelled(w: &Families) -> Checked {
     let whose = &FamiliesOf::Identity(ada()?);
@@ -185,7 +190,8 @@ async fn revocation_of_all_cancelled(w: &Families) -> Checked {
 /// unnoticed.
 #[rule(
     "refresh_tokens::sweep::cancelled_is_whole",
-    source = "AuthHero 6503423: a cleanup removed what a living record needed"
+    source = "AuthHero 6503423: a cleanup removed what a living record needed",
+    environments = "pool_of_one"
 )]
 async fn sweep_cancelled(w: &Families) -> Checked {
     // One family is over then: of several, a sweep that is dropped may have removed a part.

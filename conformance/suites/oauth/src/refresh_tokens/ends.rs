@@ -70,7 +70,8 @@ async fn revoked_twice_is_told(w: &Families) -> Checked {
 /// Otherwise an audit log tells of one logout several times, or not at all.
 #[rule(
     "refresh_tokens::revoke::race_has_one_winner",
-    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at"
+    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at",
+    environments = "isolation"
 )]
 async fn revocation_race_has_one_winner(w: &Families) -> Checked {
     for round in 0..4 {

@@ -65,7 +65,8 @@ async fn missing_is_not_remembered(w: &Families) -> Checked {
 /// Otherwise one token opens the families of several people, or ends them.
 #[rule(
     "refresh_tokens::get::compares_digests_whole",
-    source = "casbin: a rule was removed with those of which it is a prefix"
+    source = "casbin: a rule was removed with those of which it is a prefix",
+    environments = "collation"
 )]
 async fn near_digests_are_other_tokens(w: &Families) -> Checked {
     let mut near = Vec::new();

@@ -41,7 +41,8 @@ fn called(name: &str) -> Result<NewFamily, Failure> {
 /// An adapter that folds them lets one client use, or one user end, the tokens of another.
 #[rule(
     "refresh_tokens::issue::keeps_ids_apart",
-    source = "CVE-2026-55170: a collation made user:Alice and user:alice one"
+    source = "CVE-2026-55170: a collation made user:Alice and user:alice one",
+    environments = "collation"
 )]
 async fn hostile_ids_are_kept_apart(w: &Families) -> Checked {
     for name in hostile() {
@@ -159,7 +160,8 @@ async fn large_data_is_kept(w: &Families) -> Checked {
 /// A token that was spent an hour ago in another time zone is a retry there, or a theft here.
 #[rule(
     "refresh_tokens::issue::keeps_instants",
-    source = "redaxo #6679, koa-pg-session #9, dex b51e73bc; hydra 337000aac: expires_at was not UTC"
+    source = "redaxo #6679, koa-pg-session #9, dex b51e73bc; hydra 337000aac: expires_at was not UTC",
+    environments = "time_zone"
 )]
 async fn instants_are_kept_exactly(w: &Families) -> Checked {
     for instant in instants()? {

@@ -67,7 +67,8 @@ impl Families {
 /// An app that no page shows is one that its user cannot end.
 #[rule(
     "refresh_tokens::list_of::is_complete_and_ordered",
-    source = "leapmux #287: rows of one millisecond were dropped; AuthHero 953739e: next was missing"
+    source = "leapmux #287: rows of one millisecond were dropped; AuthHero 953739e: next was missing",
+    environments = "collation"
 )]
 async fn list_is_complete_and_ordered(w: &Families) -> Checked {
     let mut expected = w.eight().await?;
@@ -226,7 +227,8 @@ async fn walk_survives_removals(w: &Families) -> Checked {
 /// A family that is skipped or doubled makes a user end the wrong one.
 #[rule(
     "refresh_tokens::list_of::walk_survives_insertions",
-    source = "AuthHero 0e6acf4; leapmux #287"
+    source = "AuthHero 0e6acf4; leapmux #287",
+    environments = "collation"
 )]
 async fn walk_survives_insertions(w: &Families) -> Checked {
     let expected = w.eight().await?;

@@ -30,7 +30,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// quick.
 #[rule(
     "refresh_tokens::rotate::race_has_one_successor",
-    source = "dex #2547, #4851; hydra #3207; fosite #402, #652: concurrent rotations both succeeded, or failed"
+    source = "dex #2547, #4851; hydra #3207; fosite #402, #652: concurrent rotations both succeeded, or failed",
+    environments = "isolation"
 )]
 async fn one_token_has_one_successor(w: &Families) -> Checked {
     let mut family = w.subject.clone();
@@ -82,7 +83,8 @@ async fn one_token_has_one_successor(w: &Families) -> Checked {
 /// Whoever turns leeways off is left with a live token after a theft, or with none and no word of it.
 #[rule(
     "refresh_tokens::rotate::strict_race_ends_the_family",
-    source = "leodip/goiabada #77: concurrent exchanges went around the detection of reuse"
+    source = "leodip/goiabada #77: concurrent exchanges went around the detection of reuse",
+    environments = "isolation"
 )]
 async fn strict_rotation_race(w: &Families) -> Checked {
     for round in 0..4 {
@@ -126,7 +128,8 @@ async fn strict_rotation_race(w: &Families) -> Checked {
 /// A token of two families is somebody else's access.
 #[rule(
     "refresh_tokens::rotate::race_for_one_token",
-    source = "twentyhq/twenty #26025: looked first and wrote later"
+    source = "twentyhq/twenty #26025: looked first and wrote later",
+    environments = "isolation"
 )]
 async fn rotation_race_for_one_token(w: &Families) -> Checked {
     for round in 0..4 {
@@ -281,7 +284,8 @@ async fn rotation_never_undoes_a_revocation(w: &Families) -> Checked {
 /// Each that is told raises an alarm, and none that is told means none is raised.
 #[rule(
     "refresh_tokens::reuse::race_is_told_once",
-    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at"
+    source = "everruns #2427, better-auth #6572: what a removal answered was wrong, or not looked at",
+    environments = "isolation"
 )]
 async fn reuse_is_told_once(w: &Families) -> Checked {
     for round in 0..4 {
@@ -319,7 +323,8 @@ async fn reuse_is_told_once(w: &Families) -> Checked {
 /// The thief and the owner come at once; the one who is a moment later must not get away.
 #[rule(
     "refresh_tokens::reuse::race_with_the_successor",
-    source = "leodip/goiabada #77: reuse detection was bypassed by concurrent exchanges"
+    source = "leodip/goiabada #77: reuse detection was bypassed by concurrent exchanges",
+    environments = "isolation"
 )]
 async fn reuse_against_the_successor(w: &Families) -> Checked {
     for round in 0..8 {

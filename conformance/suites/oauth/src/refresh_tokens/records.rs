@@ -270,7 +270,8 @@ async fn references_need_not_be_stored(w: &Families) -> Checked {
 /// Two users whose apps have one token read each other's data.
 #[rule(
     "refresh_tokens::issue::race_has_one_owner",
-    source = "twentyhq/twenty #26025: check, then write; fosite #402: duplicate tokens"
+    source = "twentyhq/twenty #26025: check, then write; fosite #402: duplicate tokens",
+    environments = "isolation"
 )]
 async fn issue_race_for_one_token(w: &Families) -> Checked {
     for round in 0..4 {
@@ -317,7 +318,8 @@ async fn issue_race_for_one_token(w: &Families) -> Checked {
 /// A token in a family that somebody else owns ends it for both.
 #[rule(
     "refresh_tokens::issue::race_has_one_family",
-    source = "hydra #3870: concurrent first use made duplicates"
+    source = "hydra #3870: concurrent first use made duplicates",
+    environments = "isolation"
 )]
 async fn issue_race_for_one_id(w: &Families) -> Checked {
     for round in 0..4 {

@@ -114,7 +114,8 @@ async fn retry_changes_nothing(w: &Families) -> Checked {
 /// A leeway of seconds that is read as one of minutes is a thief's.
 #[rule(
     "refresh_tokens::leeway::ends_exactly",
-    source = "hydra: within the grace period the old token is usable, after it not; lucia #1392"
+    source = "hydra: within the grace period the old token is usable, after it not; lucia #1392",
+    environments = "time_zone"
 )]
 async fn leeway_ends_exactly(w: &Families) -> Checked {
     for (number, micros) in [1, 2, 1_000, 999_999, 30_000_000, 3_600_000_001]

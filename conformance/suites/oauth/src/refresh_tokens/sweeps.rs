@@ -31,7 +31,8 @@ pub(super) fn cases() -> Vec<Case<Ports>> {
 /// One that removes too much logs apps out; one that removes too little fills the disk.
 #[rule(
     "refresh_tokens::sweep::removes_exactly_what_is_over",
-    source = "AuthHero c65565c: cleanup removed live sessions; dex: GC in three time zones"
+    source = "AuthHero c65565c: cleanup removed live sessions; dex: GC in three time zones",
+    environments = "time_zone"
 )]
 async fn sweep_removes_what_is_over(w: &Families) -> Checked {
     let idle_over = w.issue(new_family("idle over")?).await?;
@@ -230,7 +231,8 @@ async fn sweep_of_many(w: &Families) -> Checked {
 /// A sweep that reads its cutoff in another time zone logs everybody out, or removes nothing.
 #[rule(
     "refresh_tokens::sweep::knows_every_instant",
-    source = "khora #1141, greyproxy #4: cutoffs without a zone; dex: GC in three time zones"
+    source = "khora #1141, greyproxy #4: cutoffs without a zone; dex: GC in three time zones",
+    environments = "time_zone"
 )]
 async fn sweep_knows_every_instant(w: &Families) -> Checked {
     let tenant = w.context.tenant()?;
@@ -261,7 +263,8 @@ async fn sweep_knows_every_instant(w: &Families) -> Checked {
 /// Every server sweeps; a sweep that fails because another one runs lets the store fill up.
 #[rule(
     "refresh_tokens::sweep::race_counts_each_once",
-    source = "hydra, spire: batches; better-auth #6572: counts of affected rows were wrong"
+    source = "hydra, spire: batches; better-auth #6572: counts of affected rows were wrong",
+    environments = "isolation"
 )]
 async fn sweep_race_counts_each_once(w: &Families) -> Checked {
     for round in 0..4 {

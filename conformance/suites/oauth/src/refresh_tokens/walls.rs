@@ -72,7 +72,8 @@ async fn other_tenants_reach_nothing(w: &Families) -> Checked {
 /// A backend that folds them gives one customer the apps of another.
 #[rule(
     "refresh_tokens::tenancy::tenants_are_compared_as_bytes",
-    source = "CVE-2026-55170; MySQL pads texts before it compares them"
+    source = "CVE-2026-55170; MySQL pads texts before it compares them",
+    environments = "collation"
 )]
 async fn tenants_are_compared_as_bytes(w: &Families) -> Checked {
     // The context's tenants come in such triples.
