@@ -5,7 +5,10 @@
 
 mod toys;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use portproof::{
     CauseKind, Checked, Context, Failure, Manifest, Opened, Outcome, Profile, Report, Selection,
@@ -16,7 +19,10 @@ use portproof::{
     rule,
 };
 use portproof_memory::MemoryAdapter;
-use portproof_ports::{Port, Ports, async_trait};
+use portproof_ports::{
+    Port, Ports, SessionStore, SessionStoreAnswer as Answer, SessionStoreCall, Timestamp,
+    async_trait,
+};
 
 use toys::{Counter, CounterAnswer, Liar, Toy, model, right, suites, toy, with};
 
@@ -186,6 +192,68 @@ async fn a_claim_without_its_port_is_broken() {
         }
     }
     assert_eq!(report.broken().count(), hidden.len());
+}
+
+/// A store that compares with the system's clock: one rule says so, and the others of the port are
+/// not run because of it.
+#[tokio::test]
+async fn a_store_that_reads_a_clock_is_named_as_one() {
+    struct Clocked(Manifest);
+
+    #[async_trait]
+    impl Target for Clocked {
+        fn manifest(&self) -> Manifest {
+            self.0.clone()
+        }
+
+        async fn open(&self) -> Opened<Ports> {
+            let session: Arc<dyn SessionStore> = Arc::new(MemoryAdapter::new());
+            let session = faulty(session, |store, call| async move {
+                let SessionStoreCall::Get { tenant, id, .. } = call else {
+                    return store.call(call).await;
+                };
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+                let now = Timestamp::from_micros(since.as_micros().try_into().unwrap())?;
+                store.get(&tenant, &id, now).await.map(Answer::Get)
+            });
+            let mut ports = Ports::default();
+            ports.session = Some(session);
+            Ok(ports)
+        }
+    }
+
+    let ports = ["identity", "credentials", "keystore", "policies"];
+    let others = ["assignments", "transactions", "reopen", "dump"];
+    let manifest = ports
+        .iter()
+        .chain(&others)
+        .fold(Manifest::new("clocked"), |manifest, lacks| {
+            manifest.lacks(*lacks, "it has sessions only")
+        });
+    let report = portproof::check(Clocked(manifest.clone())).await;
+    let [preflight] = *report.broken().collect::<Vec<_>>() else {
+        panic!("{report}");
+    };
+    assert_eq!(preflight.rule, "session::preflight::time_is_an_argument");
+    let text = preflight.failure.as_deref().unwrap();
+    assert!(
+        text.contains("seems to read a clock, or to use a TTL"),
+        "{text}"
+    );
+    let hidden = report.hidden();
+    assert_eq!(hidden.len(), 1);
+    assert_eq!(hidden[0].cause.kind, CauseKind::Preflight);
+    assert_eq!(hidden[0].outcomes.len(), report.count(NotRun));
+    assert!(report.count(NotRun) > 70, "{report}");
+    // Only the kit's own two checks hold.
+    assert_eq!(report.count(Held), 2, "{report}");
+    assert!(report.to_string().lines().count() < 60, "{report}");
+    // Who waives it sees what each of the others finds.
+    let waives = "session::preflight::time_is_an_argument";
+    let report = portproof::check(Clocked(manifest.waives(waives, "it is known"))).await;
+    assert_eq!(report.count(NotRun), 0, "{report}");
+    assert_eq!(report.count(Waived), 1, "{report}");
+    assert!(report.broken().count() > 20, "{report}");
 }
 
 #[tokio::test]

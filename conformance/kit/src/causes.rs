@@ -198,8 +198,8 @@ pub(crate) fn hidden(report: &Report) -> Vec<Hidden<'_>> {
     all
 }
 
-/// The cause once, how many rules it hides, and which: those of a port by their names, or in one
-/// word when they are all that were selected.
+/// The cause once, how many rules it hides, and which: of each port by their names, or all that were
+/// selected but those with these names.
 impl fmt::Display for Hidden<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (cause, count) = (self.cause, self.outcomes.len());
@@ -216,15 +216,18 @@ impl fmt::Display for Hidden<'_> {
             let here = self.outcomes.iter().filter(|one| one.port() == port);
             let names: Vec<&str> = here.map(|one| name_in_port(&one.rule)).collect();
             let others = self.report.outcomes.iter().filter(|one| {
-                one.port() == port
-                    && one.verdict != Verdict::NotClaimed
-                    && one.rule != cause.reported_by
+                // The rule that reports it among them.
+                let has_cause = one.cause.as_ref().is_some_and(|its| its.is_same(cause));
+                one.port() == port && one.verdict != Verdict::NotClaimed && !has_cause
             });
-            write!(f, "  {port} ({})", names.len())?;
-            if names.len() == others.count() {
-                writeln!(f, ": all")?;
+            let others: Vec<&str> = others.map(|one| name_in_port(&one.rule)).collect();
+            write!(f, "  {port} ({}): ", names.len())?;
+            if others.is_empty() {
+                writeln!(f, "all")?;
+            } else if others.len() < names.len() {
+                writeln!(f, "all but{}", wrapped(&others))?;
             } else {
-                writeln!(f, ":{}", wrapped(&names))?;
+                writeln!(f, "{}", wrapped(&names).trim_start())?;
             }
         }
         Ok(())

@@ -369,8 +369,10 @@ impl<S: Stores> Runner<S> {
                 }
                 Err(_) => {
                     if let Some(hangs) = watchdog.look(&transcript.activity()) {
+                        // Before the call that hangs is dropped, which would be noted as its end.
+                        let found = transcript.close();
                         task.abort();
-                        break Err(Failure::new(match transcript.close() {
+                        break Err(Failure::new(match found {
                             Some(found) => format!("{found}\n  (shrinking stopped: {hangs})"),
                             None => hangs,
                         }));
