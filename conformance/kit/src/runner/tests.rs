@@ -9,7 +9,7 @@ use portproof_ports::{
 };
 
 use super::*;
-use crate::{Opened, mutants::faulty};
+use crate::{Checked, Opened, cases, model::Nothing, mutants::faulty, rule};
 
 const IN_TURN: &str = "session::random::calls_in_turn";
 const LONG: Duration = Duration::from_secs(60);
@@ -20,6 +20,14 @@ mod random {
         "session::random::calls_in_turn",
         "session::random::calls_at_once"
     );
+}
+
+/// The dump comes.
+///
+/// Otherwise there is nothing to look into.
+#[rule("toy::hook::dumps", source = "this test", capability = "dump")]
+async fn dumps(w: &Nothing) -> Checked {
+    w.0.dump().await.map(drop)
 }
 
 /// Opens these ports.
@@ -44,7 +52,10 @@ impl Target for Opens {
 
 /// What becomes of a rule when a call may hang for so long.
 async fn checked(rule: &str, limit: Duration, ports: Ports) -> Outcome {
-    let suites = vec![Suite::new("session", random::cases())];
+    let suites = vec![
+        Suite::new("session", random::cases()),
+        Suite::new("toy", cases![dumps]),
+    ];
     let options = Options {
         again: "check the rule".to_owned(),
         apart: false,
@@ -153,8 +164,7 @@ async fn shrinking_has_a_time_of_its_own() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hook_that_hangs_is_named() {
-    let rule = "keystore::rest::holds_nothing_private";
-    let outcome = checked(rule, LONG, MemoryAdapter::new().ports()).await;
+    let outcome = checked("toy::hook::dumps", LONG, MemoryAdapter::new().ports()).await;
     let text = outcome.failure.unwrap();
     assert!(text.contains("hook dump did not end within 60 s"), "{text}");
 }
