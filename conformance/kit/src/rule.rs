@@ -38,6 +38,17 @@ pub enum Environment {
     Holder,
 }
 
+impl Environment {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::PoolOfOne,
+        Self::TimeZone,
+        Self::Isolation,
+        Self::Collation,
+        Self::Holder,
+    ];
+}
+
 /// One sentence that an adapter keeps.
 ///
 /// Made by [`#[rule]`](crate::rule) from a function's documentation.

@@ -343,7 +343,6 @@ impl Transcript {
         let entries = self.entries();
         Activity {
             steps: entries.steps,
-            calls: entries.calls.len(),
             hook: entries.hook,
             last: entries.last_ended().map(Entry::name),
             open: entries.calls.iter().filter_map(Entry::open).collect(),

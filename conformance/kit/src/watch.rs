@@ -17,9 +17,6 @@ use std::{
 
 use tokio::{task::JoinHandle, time::Instant};
 
-/// The most calls of a case, far more than any rule makes: a case that makes more of them asks a
-/// store that never comes to an end.
-const MOST_CALLS: usize = 200_000;
 /// So many times the limit may a call take that is polled again and again, or that was woken and is
 /// not polled although the executor has threads.
 const PATIENCE_WITH_POLLS: u32 = 5;
@@ -133,8 +130,6 @@ impl fmt::Display for OpenCall {
 pub(crate) struct Activity {
     /// How many calls began and ended.
     pub(crate) steps: u64,
-    /// How many calls are recorded.
-    pub(crate) calls: usize,
     /// The hook of the target that it waits for.
     pub(crate) hook: Option<&'static str>,
     /// Which call ended last, if any did.
@@ -237,9 +232,7 @@ impl Watchdog {
                 named(&case.open)
             ));
         }
-        (case.calls > MOST_CALLS).then(|| {
-            format!("the case does not come to its end: it has made more than {MOST_CALLS} calls")
-        })
+        None
     }
 }
 
@@ -265,7 +258,6 @@ mod tests {
     fn case(steps: u64, open: Vec<OpenCall>) -> Activity {
         Activity {
             steps,
-            calls: 1,
             hook: None,
             last: Some("a: session.get".to_owned()),
             open,
@@ -354,16 +346,6 @@ mod tests {
         assert_eq!(seconds, 61, "{said}");
         assert!(said.contains("no call was open"), "{said}");
         assert!(said.ends_with("ended: a: session.get"), "{said}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_case_that_makes_calls_for_ever_is_stopped() {
-        let runaway = |second| Activity {
-            calls: 1_000 * second as usize,
-            ..case(second, vec![])
-        };
-        let (seconds, said) = watched(1_000, runaway).await.unwrap();
-        assert_eq!(seconds, 201, "{said}");
     }
 
     #[test]
