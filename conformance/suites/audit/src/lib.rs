@@ -8,7 +8,7 @@ mod outbox;
 
 use portproof_kit::{
     Case, Checked, Context, Failure, Profile, Suite, World, cancel, cases, check, fixture, lists,
-    model, offered, race, rule, walk,
+    offered, race, rule, walk,
 };
 use portproof_ports::Ports;
 

@@ -32,6 +32,8 @@ use crate::{
 const LONG_PAST: u16 = 3_000;
 /// Years from 1970 to where the records of the future are.
 const FAR_AHEAD: i64 = 7_000;
+/// How many tenants that are alike a context hands out one after another.
+const ALIKE: usize = 3;
 /// Instants that are no further than this from the world's own are moved.
 const NEAR: u64 = 1_000 * Span::days(1).as_micros().unsigned_abs();
 
@@ -173,14 +175,16 @@ fn shown(views: &Views) -> Vec<Option<Shown<'_>>> {
     shown.collect()
 }
 
-/// A tenant that is not like any other: a context hands out alike ones in threes.
+/// A tenant that is not like any other.
 fn fresh(context: &Context<Ports>) -> PortResult<TenantId> {
     let tenant = || {
         let tenant = context.tenant();
         tenant.map_err(|_| PortError::refused("tenant", "is not one"))
     };
     let fresh = tenant()?;
-    (tenant()?, tenant()?);
+    for _ in 1..ALIKE {
+        tenant()?;
+    }
     Ok(fresh)
 }
 

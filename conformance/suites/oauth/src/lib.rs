@@ -12,7 +12,7 @@ pub use typed::{Sample, SampleEntity, document_suite, entity_suite};
 
 use portproof_kit::{
     Case, CaseFuture, Checked, Context, Failure, Level, Profile, Rule, Suite, World, cancel, cases,
-    check, fixture, lists, model, offered, race, rule, walk,
+    check, fixture, lists, offered, race, rule, walk,
 };
 use portproof_ports::Ports;
 
