@@ -79,9 +79,25 @@ pub(crate) struct Causes(Mutex<Met>);
 #[derive(Debug, Default)]
 struct Met {
     causes: Vec<Cause>,
-    /// What the first of the cases in a row that met no store reported, and how many there are.
-    gone: Option<(Cause, usize)>,
+    /// How often cases met no store.
+    losses: usize,
+    gone: Option<Gone>,
 }
+
+/// Cases in a row that met no store.
+#[derive(Debug)]
+struct Gone {
+    /// What the first reported.
+    cause: Cause,
+    /// How many there are.
+    count: usize,
+    /// How many losses there were with the first.
+    since: usize,
+}
+
+/// When a case began, among the losses of the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun(usize);
 
 impl Causes {
     fn met(&self) -> MutexGuard<'_, Met> {
@@ -107,9 +123,15 @@ impl Causes {
         };
         let mut met = self.met();
         if kind == CauseKind::StoreGone {
-            let (first, count) = met.gone.get_or_insert((cause, 0));
-            *count += 1;
-            return first.clone();
+            met.losses += 1;
+            let since = met.losses;
+            let gone = met.gone.get_or_insert(Gone {
+                cause,
+                count: 0,
+                since,
+            });
+            gone.count += 1;
+            return gone.cause.clone();
         }
         if let Some(first) = met.causes.iter().find(|known| known.is_same(&cause)) {
             return first.clone();
@@ -118,16 +140,21 @@ impl Causes {
         cause
     }
 
-    /// The store answered a case: it is not gone.
-    pub(crate) fn answered(&self) {
-        self.met().gone = None;
+    /// A case begins.
+    pub(crate) fn begun(&self) -> Begun {
+        Begun(self.met().losses)
+    }
+
+    /// The store answered a case. It is not gone, unless the case began before it was.
+    pub(crate) fn answered(&self, begun: Begun) {
+        self.met().gone.take_if(|gone| gone.since <= begun.0);
     }
 
     /// Why no case is tried any more, when so many in a row met no store.
     pub(crate) fn given_up(&self) -> Option<Cause> {
         let met = self.met();
-        let (first, count) = met.gone.as_ref()?;
-        (*count >= GIVE_UP_AFTER).then(|| first.clone())
+        let gone = met.gone.as_ref()?;
+        (gone.count >= GIVE_UP_AFTER).then(|| gone.cause.clone())
     }
 }
 
@@ -252,4 +279,36 @@ fn wrapped(names: &[&str]) -> String {
         width += name.len() + 2;
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lost(causes: &Causes, rule: &str) -> String {
+        let cause = causes.note(CauseKind::StoreGone, rule, rule, "gone");
+        cause.reported_by
+    }
+
+    #[test]
+    fn a_store_that_answers_later_was_not_gone() {
+        let causes = Causes::default();
+        let before = causes.begun();
+        assert_eq!(lost(&causes, "one"), "one");
+        // What began before the loss says nothing of what came after it.
+        causes.answered(before);
+        assert_eq!(lost(&causes, "two"), "one");
+        causes.answered(causes.begun());
+        assert_eq!(lost(&causes, "three"), "three");
+    }
+
+    #[test]
+    fn a_store_that_is_lost_so_often_is_given_up() {
+        let causes = Causes::default();
+        for number in 0..GIVE_UP_AFTER {
+            assert_eq!(causes.given_up(), None, "{number}");
+            lost(&causes, "one");
+        }
+        assert!(causes.given_up().is_some());
+    }
 }

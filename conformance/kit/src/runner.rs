@@ -217,7 +217,7 @@ impl<S: Stores> Runner<S> {
             outcome.not_run(cause);
             return outcome;
         }
-        let started = Instant::now();
+        let (started, begun) = (Instant::now(), self.causes.begun());
         let (checked, transcript) = self.check_once(planned).await;
         outcome.millis = started.elapsed().as_secs_f64() * 1_000.0;
         outcome.calls = transcript.len();
@@ -232,7 +232,7 @@ impl<S: Stores> Runner<S> {
             (Ok(()), _) => {
                 outcome.verdict = Verdict::Held;
                 if is_case {
-                    self.causes.answered();
+                    self.causes.answered(begun);
                 }
                 return outcome;
             }
@@ -242,14 +242,16 @@ impl<S: Stores> Runner<S> {
             }
             (Err(failure), _) => (Verdict::Broken, failure),
         };
-        if is_case && !failure.unavailable {
-            self.causes.answered();
+        // A race that lost the store half way through says what it counted.
+        let is_lost = failure.unavailable || transcript.met_no_store();
+        if is_case && !is_lost {
+            self.causes.answered(begun);
         }
         outcome.verdict = verdict;
         outcome.unavailable = failure.unavailable;
         let message = transcript.plainly(&failure.message);
         if verdict == Verdict::Broken {
-            outcome.cause = self.cause(rule.id, &failure, &message);
+            outcome.cause = self.cause(rule.id, &failure, is_lost, &message);
             if let Some(cause) = &outcome.cause
                 && cause.reported_by != rule.id
             {
@@ -261,6 +263,7 @@ impl<S: Stores> Runner<S> {
         let shown = match kind {
             _ if shows_all() => Shown::Whole,
             None | Some(CauseKind::Preflight) => Shown::Case,
+            Some(CauseKind::StoreGone) if !failure.unavailable => Shown::Case,
             Some(_) => Shown::Last,
         };
         let transcript = transcript.shown(shown, failure.looked_at.as_deref());
@@ -297,16 +300,16 @@ impl<S: Stores> Runner<S> {
             && let Some((CauseKind::Preflight, _)) = failure.cause
         {
             let message = transcript.plainly(&failure.message);
-            return self.cause(preflight.0.rule.id, failure, &message);
+            return self.cause(preflight.0.rule.id, failure, false, &message);
         }
         self.causes.known(CauseKind::Fixture, case.world()?)
     }
 
     /// The cause that a failure of `rule` shows, as the first rule that met it reported it.
-    fn cause(&self, rule: &str, failure: &Failure, message: &str) -> Option<Cause> {
+    fn cause(&self, rule: &str, failure: &Failure, is_lost: bool, message: &str) -> Option<Cause> {
         let (kind, subject) = match &failure.cause {
             Some((kind, subject)) => (*kind, &**subject),
-            None if failure.unavailable => (CauseKind::StoreGone, loss(rule)),
+            None if is_lost => (CauseKind::StoreGone, loss(rule)),
             None => return None,
         };
         if self.options.apart {

@@ -44,6 +44,8 @@ struct Entries {
     closed: bool,
     /// How many transactions were begun.
     transactions: u32,
+    /// Whether a call met no store.
+    met_no_store: bool,
     /// How many calls began and ended: the steps of the case.
     steps: u64,
     /// The hook of the target that the case waits for.
@@ -178,6 +180,11 @@ impl Transcript {
         if !entries.closed {
             entries.forget();
         }
+    }
+
+    /// Whether a call answered that the store is not there.
+    pub(crate) fn met_no_store(&self) -> bool {
+        self.entries().met_no_store
     }
 
     /// Says that the fixture is stored: the calls of the case itself follow.
@@ -451,6 +458,9 @@ impl<P: Port + ?Sized> Handler<P::Call> for Recorder<P> {
         let answer = self.transcript.watching(number, call).await;
         let end = End::Answered(Box::new(answer.clone()));
         self.transcript.end(number, end);
+        if let Err(PortError::Unavailable(_)) = &answer {
+            self.transcript.entries().met_no_store = true;
+        }
         answer
     }
 }
