@@ -1,8 +1,8 @@
 //! Random calls, compared with the reference adapter: one after another, and at once.
 //!
 //! The calls come from a world so small that they collide: two tenants, a few ids that differ in
-//! case or a space, a few instants. [`sequences`] plays them in turn on the adapter and on the
-//! reference, which must answer alike and hold the same in the end. [`histories`] plays some of them
+//! case or a space, a few instants. `sequences` plays them in turn on the adapter and on the
+//! reference, which must answer alike and hold the same in the end. `histories` plays some of them
 //! at once: some order of them, played on the reference, must explain what they answered.
 //!
 //! `PORTPROOF_SEED` chooses other calls than the usual ones, `PORTPROOF_SEQUENCES` how many
