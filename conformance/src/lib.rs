@@ -12,7 +12,7 @@
 //! ```no_run
 //! use portproof::{Manifest, Opened, Profile, Target, async_trait};
 //! use portproof_memory::MemoryAdapter;
-//! use std::process::ExitCode;
+//! use portproof_ports::Ports;
 //!
 //! struct MyTarget;
 //!
