@@ -15,6 +15,7 @@ pub const HOOKS: [&str; 2] = ["reopen", "dump"];
 /// An adapter under test.
 ///
 /// ```
+/// # extern crate portproof_kit as portproof;
 /// use portproof::{Manifest, Opened, Profile, Target, async_trait};
 /// use portproof_memory::MemoryAdapter;
 /// use portproof_ports::Ports;
