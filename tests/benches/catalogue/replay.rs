@@ -154,7 +154,7 @@ impl<T: Target> Stage<T> {
             }
             Act::Commit => {
                 if let Some(transaction) = self.end(call.handle) {
-                    // Whoever was first when it was recorded need not be now.
+                    // The call that was first when it was recorded need not be first now.
                     let _ = transaction.commit().await;
                 }
             }
